@@ -1,0 +1,70 @@
+# `make` or `make help` lists what there is. Needs GNU make 3.81 (macOS has it) and Python 3.11 or newer; all else it installs into .venv.
+SHELL := bash
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-input -c constraints.txt
+
+# The first of these that runs, is new enough and can make a virtual environment. Yours instead: make lab PYTHON=/path/to/python
+CANDIDATES := python3.13 python3.12 python3.11 python3.14 python3 python
+FITS := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
+
+.PHONY: help install lab demo test check format notebooks wheel clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /|/' | while IFS='|' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
+
+lab: .venv/.lab ## start everything and open JupyterLab on the first notebook (Ctrl-C stops it all)
+	@$(BIN)/orderkit lab
+
+install: .venv/.lab ## only install what the lab needs (the others do it by themselves)
+
+demo: .venv/.lab ## one order from start to shipped, in the terminal
+	@$(BIN)/orderkit demo
+
+test: .venv/.dev ## every test and every notebook, on real PostgreSQL and Temporal
+	@$(BIN)/python -m pytest --nbval --nbval-current-env -n 2 --dist loadfile
+
+check: .venv/.dev ## the quick ones: format, lint, types, import rules, unit tests
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python -m pytest -q -m unit tests/unit
+
+format: .venv/.dev ## put the code into its form
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format .
+
+notebooks: .venv/.dev ## run notebooks/src and write notebooks/*.ipynb
+	@$(BIN)/python notebooks/build.py
+
+wheel: .venv/.dev ## build dist/orderkit-*.whl
+	@$(BIN)/python -m build --wheel
+
+clean: ## remove what make made (not your lab's data in .orderkit)
+	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Two installs, so that somebody at a workshop downloads only what the lab needs.
+.venv/.lab: .venv/bin/python pyproject.toml constraints.txt
+	@echo "Installing orderkit's parts into .venv (once; about 190 MB, the big ones are listed)"
+	@set -o pipefail; $(PIP) -e . | { grep --line-buffered ' MB)' || true; }
+	@touch $@
+
+.venv/.dev: .venv/bin/python pyproject.toml constraints.txt
+	@echo "Installing orderkit with its test tools into .venv (once; about 300 MB, the big ones are listed)"
+	@set -o pipefail; $(PIP) -e '.[dev]' | { grep --line-buffered ' MB)' || true; }
+	@touch .venv/.lab $@
+
+.venv/bin/python:
+	@python="$(PYTHON)"; \
+	for p in $(CANDIDATES); do [ -z "$$python" ] && "$$p" -c '$(FITS)' >/dev/null 2>&1 && python=$$p; done; \
+	if ! "$${python:-false}" -c '$(FITS)' >/dev/null 2>&1; then \
+		echo "orderkit needs Python 3.11 or newer that can make virtual environments. Tried: $(or $(PYTHON),$(CANDIDATES))"; \
+		echo "  Debian, Ubuntu, WSL:  sudo apt install python3 python3-venv"; \
+		echo "  macOS:                brew install python@3.13"; \
+		echo "  anything else:        https://www.python.org/downloads/"; \
+		echo "One that is elsewhere:  make lab PYTHON=/path/to/python3.13"; \
+		exit 1; \
+	fi >&2; \
+	"$$python" -m venv --clear .venv

@@ -1,0 +1,1 @@
+"""The auditor: compares Temporal's history, our tables and the outside world's ledgers, order by order."""

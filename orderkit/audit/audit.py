@@ -1,0 +1,39 @@
+"""`audit()`: every order, every rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from temporalio.client import Client
+
+from orderkit.audit.collect import collect
+from orderkit.audit.rules import Finding, FindingKind, judge
+from orderkit.store.database import Pool, queries
+
+
+@dataclass(frozen=True)
+class AuditReport:
+    """How many orders were looked at, and every disagreement."""
+
+    orders: int
+    findings: list[Finding]
+
+
+async def audit(
+    pool: Pool,
+    client: Client,
+    order_ids: Sequence[str] | None = None,
+    progress: Callable[[int], None] = lambda done: None,
+) -> AuditReport:
+    """Audit the orders named, or all of them; calls `progress` with the number of orders done."""
+    findings: list[Finding] = []
+    done = 0
+    async for order in collect(pool, client, order_ids):
+        findings += judge(order)
+        done += 1
+        progress(done)
+    if order_ids is None:
+        async for row in queries.ledger_without_order(pool):
+            findings.append(Finding(row["order_id"], FindingKind.UNKNOWN_ORDER, f"the ledger has a {row['what']}"))
+    return AuditReport(done, findings)

@@ -1,0 +1,130 @@
+"""Gathers the facts: from PostgreSQL in one query, from Temporal one history a workflow."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import asyncpg
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.converter import DataConverter
+from temporalio.service import RPCError, RPCStatusCode
+
+from orderkit.audit.facts import (
+    ActivityFact,
+    EventFact,
+    HistoryFact,
+    MoneyFact,
+    OrderFacts,
+    PaymentFact,
+    ShipmentFact,
+)
+from orderkit.core.orders import OrderState
+from orderkit.core.steps import ACTIVITY_STEPS
+from orderkit.store.database import Pool, queries
+from orderkit.store.rows import to_cents
+
+HISTORIES_AT_ONCE = 16
+_ENDS = {
+    EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED: ("activity_task_completed_event_attributes", "completed"),
+    EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED: ("activity_task_failed_event_attributes", "failed"),
+    EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT: ("activity_task_timed_out_event_attributes", "timed_out"),
+    EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED: ("activity_task_canceled_event_attributes", "cancelled"),
+}
+
+
+async def collect(pool: Pool, client: Client, order_ids: Sequence[str] | None = None) -> AsyncIterator[OrderFacts]:
+    """The facts of the orders named, or of all, in the order they were created."""
+    rows = [row async for row in queries.audit_orders(pool, order_ids=None if order_ids is None else list(order_ids))]
+    gate = asyncio.Semaphore(HISTORIES_AT_ONCE)
+
+    async def with_history(row: asyncpg.Record) -> OrderFacts:
+        async with gate:
+            return _facts(row, await read_history(client, row["workflow_id"]))
+
+    tasks = [asyncio.create_task(with_history(row)) for row in rows]
+    try:
+        for task in tasks:
+            yield await task
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+def _facts(row: asyncpg.Record, history: HistoryFact | None) -> OrderFacts:
+    return OrderFacts(
+        order_id=row["id"],
+        state=OrderState(row["state"]),
+        amount_cents=to_cents(row["amount"]),
+        address=row["address_json"],
+        age_seconds=row["age_seconds"],
+        deadline_seconds=row["deadline_seconds"],
+        payments=[PaymentFact(**fact) for fact in row["payments"]],
+        events=[
+            EventFact(e["type"], e["step"], e["attempt"], e["outcome"], e["run_id"], e["activity_id"])
+            for e in row["events"]
+        ],
+        money=[MoneyFact(**fact) for fact in row["money"]],
+        shipments=[ShipmentFact(**fact) for fact in row["shipments"]],
+        history=history,
+    )
+
+
+async def read_history(client: Client, workflow_id: str) -> HistoryFact | None:
+    """The workflow's status, result and activities, its shipping children's too; None when Temporal has none."""
+    handle = client.get_workflow_handle(workflow_id)
+    try:
+        description = await handle.describe()
+        events = (await client.get_workflow_handle(workflow_id, run_id=description.run_id).fetch_history()).events
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return None
+        raise
+    status = description.status or WorkflowExecutionStatus.RUNNING
+    activities = _activities(description.run_id, events)
+    for event in events:
+        if event.event_type == EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED:
+            child = event.child_workflow_execution_started_event_attributes.workflow_execution
+            history = await client.get_workflow_handle(child.workflow_id, run_id=child.run_id).fetch_history()
+            activities += _activities(child.run_id, history.events)
+    return HistoryFact(status.name.lower(), await _outcome(events[-1], client.data_converter), activities)
+
+
+async def _outcome(last: Any, converter: DataConverter) -> str | None:
+    """The outcome in the workflow's result, or in the details of its failure."""
+    if last.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED:
+        payloads = last.workflow_execution_completed_event_attributes.result.payloads
+    elif last.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED:
+        failure = last.workflow_execution_failed_event_attributes.failure
+        payloads = failure.application_failure_info.details.payloads
+    else:
+        return None
+    decoded = await converter.decode(payloads) if payloads else [None]
+    return str(decoded[0]["outcome"]) if isinstance(decoded[0], dict) and "outcome" in decoded[0] else None
+
+
+def _activities(run_id: str, events: Sequence[Any]) -> list[ActivityFact]:
+    scheduled = {}
+    attempts: dict[int, int] = {}
+    outcomes: dict[int, str] = {}
+    for event in events:
+        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
+            scheduled[event.event_id] = event.activity_task_scheduled_event_attributes
+        elif event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
+            started = event.activity_task_started_event_attributes
+            attempts[started.scheduled_event_id] = started.attempt
+        elif event.event_type in _ENDS:
+            attribute, outcome = _ENDS[event.event_type]
+            outcomes[getattr(event, attribute).scheduled_event_id] = outcome
+    return [
+        ActivityFact(
+            run_id=run_id,
+            activity_id=attributes.activity_id,
+            step=ACTIVITY_STEPS.get(attributes.activity_type.name, attributes.activity_type.name),
+            attempts=attempts.get(event_id, 0),
+            outcome=outcomes.get(event_id, "open"),
+        )
+        for event_id, attributes in scheduled.items()
+    ]

@@ -1,0 +1,41 @@
+"""How every process reaches Temporal: by Temporal's own environment and TOML configuration."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from datetime import timedelta
+
+from temporalio.client import Client
+from temporalio.envconfig import ClientConfig
+from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
+from temporalio.service import GrpcCompression, RetryConfig, RPCError
+
+from orderkit.errors import DependencyUnavailable
+
+# Workflow tasks of orders: a task whose worker died is handed to another one after this long.
+TASK_TIMEOUT = timedelta(seconds=2)
+
+
+@functools.cache
+def _runtime() -> Runtime:
+    """The SDK's core logs through Python's logging, not to stdout; at ERROR, since below it prints payloads."""
+    forwarding = LogForwardingConfig(logger=logging.getLogger("temporalio.core"))
+    return Runtime(telemetry=TelemetryConfig(logging=LoggingConfig(TelemetryFilter("ERROR", "ERROR"), forwarding)))
+
+
+async def connect_temporal() -> Client:
+    """A client for `TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE` and the rest; raises DependencyUnavailable."""
+    config = ClientConfig.load_client_connect_config()
+    config.setdefault("target_host", "127.0.0.1:7233")
+    try:
+        return await Client.connect(
+            **config,
+            runtime=_runtime(),
+            grpc_compression=GrpcCompression.NONE,
+            retry_config=RetryConfig(max_elapsed_time_millis=2_000),
+        )
+    except (RuntimeError, RPCError) as error:
+        raise DependencyUnavailable(
+            "temporal", f"Temporal does not answer at {config['target_host']}; is the stack up? Try: orderkit up"
+        ) from error

@@ -1,0 +1,245 @@
+"""Orders, their states, and what makes one valid."""
+
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import NewType
+
+from orderkit.core.faults import FaultPlan, check_plan
+from orderkit.core.policies import DEFAULT_DEADLINE_SECONDS, SPEC, Policy
+from orderkit.errors import InvalidFaultPlan, InvalidOrder, Problem
+
+OrderId = NewType("OrderId", str)
+PaymentId = NewType("PaymentId", str)
+
+ORDER_ID_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._~-]{0,63}"
+MAX_ITEMS = 100
+MAX_QUANTITY = 1_000
+MAX_UNIT_PRICE_CENTS = 100_000_00
+MIN_DEADLINE_SECONDS, MAX_DEADLINE_SECONDS = 1.0, 86_400.0
+
+
+class OrderState(StrEnum):
+    """Where an order stands; `trellis_orders.state`."""
+
+    RECEIVED = "received"
+    VALIDATED = "validated"
+    IN_REVIEW = "in_review"
+    APPROVED = "approved"
+    CHARGED = "charged"
+    PREPARED = "prepared"
+    DISPATCHED = "dispatched"  # past the point of no return
+    SHIPPED = "shipped"  # end: charged once, with the carrier
+    COMPENSATING = "compensating"  # stopped; being undone
+    CANCELLED = "cancelled"  # end: a person or a review said no, or nobody answered
+    REJECTED = "rejected"  # end: invalid input or declined card
+    FAILED = "failed"  # end: attempts or time ran out
+
+
+FORWARD = (
+    OrderState.RECEIVED,
+    OrderState.VALIDATED,
+    OrderState.IN_REVIEW,
+    OrderState.APPROVED,
+    OrderState.CHARGED,
+    OrderState.PREPARED,
+    OrderState.DISPATCHED,
+    OrderState.SHIPPED,
+)
+ENDS = frozenset({OrderState.SHIPPED, OrderState.CANCELLED, OrderState.REJECTED, OrderState.FAILED})
+STOPPABLE = frozenset(FORWARD[: FORWARD.index(OrderState.DISPATCHED)])
+
+# From each state, the states that may follow.
+TRANSITIONS: dict[OrderState, frozenset[OrderState]] = {
+    OrderState.RECEIVED: frozenset({OrderState.VALIDATED, OrderState.COMPENSATING}),
+    OrderState.VALIDATED: frozenset({OrderState.IN_REVIEW, OrderState.APPROVED, OrderState.COMPENSATING}),
+    OrderState.IN_REVIEW: frozenset({OrderState.APPROVED, OrderState.COMPENSATING}),
+    OrderState.APPROVED: frozenset({OrderState.CHARGED, OrderState.COMPENSATING}),
+    OrderState.CHARGED: frozenset({OrderState.PREPARED, OrderState.COMPENSATING}),
+    OrderState.PREPARED: frozenset({OrderState.DISPATCHED, OrderState.COMPENSATING}),
+    OrderState.DISPATCHED: frozenset({OrderState.SHIPPED}),
+    OrderState.SHIPPED: frozenset(),
+    OrderState.COMPENSATING: frozenset({OrderState.CANCELLED, OrderState.REJECTED, OrderState.FAILED}),
+    OrderState.CANCELLED: frozenset(),
+    OrderState.REJECTED: frozenset(),
+    OrderState.FAILED: frozenset(),
+}
+
+
+def sources(to: OrderState) -> list[OrderState]:
+    """The states from which an order may move to `to`, in the order of the lifecycle."""
+    return [state for state in OrderState if to in TRANSITIONS[state]]
+
+
+def has_reached(state: OrderState, goal: OrderState) -> bool:
+    """Whether an order in `state` has already been through `goal` on the forward path."""
+    return state in FORWARD and goal in FORWARD and FORWARD.index(state) >= FORWARD.index(goal)
+
+
+class Review(StrEnum):
+    """Who approves an order."""
+
+    AUTO = "auto"  # a timer approves, unless a person is faster
+    HUMAN = "human"  # only a person approves; no answer in time means cancelled
+    NONE = "none"  # there is no review
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where the package goes."""
+
+    street: str
+    city: str
+    state: str
+    zip: str
+    country: str = "US"
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Item:
+    """A line of an order; money is whole cents."""
+
+    sku: str
+    quantity: int = 1
+    unit_price_cents: int = 1_000
+
+
+DEFAULT_ADDRESS = Address(street="1 Main Street", city="Springfield", state="IL", zip="62701")
+DEFAULT_ITEMS = (
+    Item(sku="TEA-POT", quantity=1, unit_price_cents=24_90),
+    Item(sku="TEA-CUP", quantity=4, unit_price_cents=6_50),
+)
+
+
+@dataclass(frozen=True)
+class OrderInput:
+    """The argument of OrderWorkflow. An empty `payment_id` becomes `pay-{order_id}`."""
+
+    order_id: OrderId
+    payment_id: PaymentId = PaymentId("")
+    items: list[Item] = field(default_factory=lambda: list(DEFAULT_ITEMS))
+    address: Address = DEFAULT_ADDRESS
+    review: Review = Review.AUTO
+    review_seconds: float = 2.0
+    policy: Policy = SPEC
+    deadline_seconds: float = DEFAULT_DEADLINE_SECONDS
+    faults: FaultPlan = field(default_factory=FaultPlan)
+
+    @property
+    def amount_cents(self) -> int:
+        """What the customer pays."""
+        return sum(item.quantity * item.unit_price_cents for item in self.items)
+
+    @property
+    def payment_key(self) -> PaymentId:
+        """The idempotency key at the payment provider."""
+        return self.payment_id or PaymentId(f"pay-{self.order_id}")
+
+
+def order_workflow_id(order_id: str) -> str:
+    """`order-{order_id}`."""
+    return f"order-{order_id}"
+
+
+def shipping_workflow_id(order_id: str, run: int = 1) -> str:
+    """`shipping-{order_id}`; a repeated shipping run adds `-2`, `-3` …"""
+    return f"shipping-{order_id}" if run == 1 else f"shipping-{order_id}-{run}"
+
+
+def request_digest(order: OrderInput) -> str:
+    """Tells the same request from a different one under the same id."""
+    return hashlib.sha256(json.dumps(asdict(order), sort_keys=True).encode()).hexdigest()
+
+
+def check_order(order: OrderInput) -> None:
+    """Raise InvalidOrder, naming every problem at once."""
+    problems = [
+        *check_order_id(order.order_id),
+        *check_payment_id(order.payment_id),
+        *check_items(order.items),
+        *check_address(order.address),
+        *_check_running(order),
+    ]
+    if problems:
+        raise InvalidOrder(problems)
+
+
+def check_order_id(order_id: str) -> list[Problem]:
+    """Letters, digits and `._~-`, at most 64, so that it fits a URL and a workflow id as it is."""
+    if re.fullmatch(ORDER_ID_PATTERN, order_id):
+        return []
+    return [Problem("order_id", "use 1 to 64 letters, digits, or . _ ~ - (starting with a letter or digit)")]
+
+
+def check_payment_id(payment_id: str) -> list[Problem]:
+    """Empty, or of the same form as an order id."""
+    if not payment_id or re.fullmatch(ORDER_ID_PATTERN, payment_id):
+        return []
+    return [Problem("payment_id", "use 1 to 64 letters, digits, or . _ ~ -")]
+
+
+def check_items(items: list[Item]) -> list[Problem]:
+    """At least one item; sane quantities and prices."""
+    if not 1 <= len(items) <= MAX_ITEMS:
+        return [Problem("items", f"an order has 1 to {MAX_ITEMS} items, this one has {len(items)}")]
+    problems = []
+    for number, item in enumerate(items):
+        if not 1 <= len(item.sku.strip()) <= 64:
+            problems.append(Problem(f"items[{number}].sku", "a sku has 1 to 64 characters"))
+        if not 1 <= item.quantity <= MAX_QUANTITY:
+            problems.append(Problem(f"items[{number}].quantity", f"use 1 to {MAX_QUANTITY}, not {item.quantity}"))
+        if not 0 <= item.unit_price_cents <= MAX_UNIT_PRICE_CENTS:
+            problems.append(Problem(f"items[{number}].unit_price", "a price is from 0.00 to 100000.00"))
+    if not problems and sum(item.quantity * item.unit_price_cents for item in items) == 0:
+        problems.append(Problem("items", "the order's total is 0.00; there is nothing to charge"))
+    return problems
+
+
+def check_address(address: Address) -> list[Problem]:
+    """Every line present, of a length that fits a label, and printable."""
+    problems = []
+    for name, value, longest in (
+        ("street", address.street, 120),
+        ("city", address.city, 80),
+        ("state", address.state, 40),
+        ("zip", address.zip, 12),
+        ("country", address.country, 60),
+    ):
+        if not value.strip():
+            problems.append(Problem(f"address.{name}", "must not be empty"))
+        elif len(value) > longest:
+            problems.append(Problem(f"address.{name}", f"at most {longest} characters"))
+        elif not value.isprintable():
+            problems.append(Problem(f"address.{name}", "must be printable text on one line"))
+    if len(address.name) > 80 or (address.name and not address.name.isprintable()):
+        problems.append(Problem("address.name", "at most 80 printable characters"))
+    if not problems:
+        if not any(character.isalpha() for character in address.city):
+            problems.append(Problem("address.city", "must contain a letter"))
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 -]{1,11}", address.zip.strip()):
+            problems.append(Problem("address.zip", "use 2 to 12 letters, digits, spaces or dashes"))
+    return problems
+
+
+def _check_running(order: OrderInput) -> list[Problem]:
+    """How the order is run: deadline, review, policy, faults."""
+    problems = []
+    if not MIN_DEADLINE_SECONDS <= order.deadline_seconds <= MAX_DEADLINE_SECONDS:
+        problems.append(Problem("deadline", f"use {MIN_DEADLINE_SECONDS:g} to {MAX_DEADLINE_SECONDS:g} seconds"))
+    if not 0 <= order.review_seconds <= MAX_DEADLINE_SECONDS:
+        problems.append(Problem("review_seconds", f"use 0 to {MAX_DEADLINE_SECONDS:g} seconds"))
+    if order.review not in list(Review):
+        problems.append(Problem("review", f"use one of: {', '.join(Review)}"))
+    missing = [
+        step for step in SPEC.attempt_timeout_seconds if not order.policy.attempt_timeout_seconds.get(step, 0) > 0
+    ]
+    if missing or order.policy.max_attempts < 0 or order.policy.first_wait_seconds < 0 or order.policy.factor < 1:
+        problems.append(Problem("policy", "needs a time limit for every step, waits from 0, a factor from 1"))
+    try:
+        check_plan(order.faults)
+    except InvalidFaultPlan as error:
+        problems.append(Problem("faults", str(error)))
+    return problems

@@ -1,0 +1,58 @@
+"""The steps of an order: one activity and one business function each."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+ORDER_QUEUE = "order-tq"
+SHIPPING_QUEUE = "shipping-tq"
+FIND_STRANDED = "find_stranded_activity"
+
+
+class Step(StrEnum):
+    """A step's name, as events, charts and fault scripts use it."""
+
+    RECEIVE = "receive"  # the order's row is created
+    VALIDATE = "validate"  # items, prices and address are checked
+    REVIEW = "review"  # the review is opened; the waiting is a timer in the workflow
+    CHARGE = "charge"  # the payment provider takes the money
+    PREPARE = "prepare"  # the package is packed
+    DISPATCH = "dispatch"  # the carrier takes the package: the point of no return
+    SHIP = "ship"  # the order is marked as shipped
+    ADDRESS = "address"  # an address change is carried out
+    STOP = "stop"  # the database decides: stopped, or too late because dispatched
+    RECALL = "recall"  # compensation: the carrier gives the package back
+    REFUND = "refund"  # compensation: the payment key is voided, what was charged goes back
+    CLOSE = "close"  # the order gets its final state
+
+
+ACTIVITY_STEPS: dict[str, Step] = {
+    "receive_order_activity": Step.RECEIVE,
+    "validate_order_activity": Step.VALIDATE,
+    "manual_review_activity": Step.REVIEW,
+    "charge_payment_activity": Step.CHARGE,
+    "prepare_package_activity": Step.PREPARE,
+    "dispatch_carrier_activity": Step.DISPATCH,
+    "ship_order_activity": Step.SHIP,
+    "update_address_activity": Step.ADDRESS,
+    "stop_order_activity": Step.STOP,
+    "recall_shipment_activity": Step.RECALL,
+    "refund_payment_activity": Step.REFUND,
+    "close_order_activity": Step.CLOSE,
+}
+
+STEP_ACTIVITIES: dict[Step, str] = {step: activity for activity, step in ACTIVITY_STEPS.items()}
+
+# A scenario's random faults strike these, the calls that reach outside; a script can strike any step.
+SCENARIO_STEPS = frozenset(
+    {
+        Step.RECEIVE,
+        Step.VALIDATE,
+        Step.CHARGE,
+        Step.PREPARE,
+        Step.DISPATCH,
+        Step.SHIP,
+        Step.RECALL,
+        Step.REFUND,
+    }
+)

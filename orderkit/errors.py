@@ -1,0 +1,103 @@
+"""Every error orderkit raises on purpose.
+
+The first docstring line is the message; data are attributes. Class names are API: Temporal's retry
+policies and recorded histories match on them.
+
+OrderkitError
+├── SettingsError              a setting is missing or wrong
+├── LabError                   the local stack cannot do what was asked
+├── DependencyUnavailable      PostgreSQL, Temporal or the API is away
+├── InvalidOrder               bad input; never retried
+├── InvalidFaultPlan           an unknown scenario, step or fault
+├── OrderNotFound              nobody knows this order
+├── OrderConflict              another order has this id
+├── OrderClosed                the order has ended; messages come too late
+├── MessageRefused             the order cannot honour this message now
+├── StepRefused                the order's state forbids the step; never retried
+├── InjectedError              a fault plan's error; retried
+├── Declined                   the outside world said no; never retried
+└── KeyRefused                 a voided or foreign idempotency key; never retried
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class OrderkitError(Exception):
+    """The root of orderkit's own errors."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (self.__doc__ or type(self).__name__).splitlines()[0])
+
+
+class SettingsError(OrderkitError):
+    """A setting is missing or wrong."""
+
+
+class LabError(OrderkitError):
+    """The local stack cannot do what was asked."""
+
+
+class DependencyUnavailable(OrderkitError):
+    """A server that orderkit needs is away."""
+
+    def __init__(self, dependency: str, message: str) -> None:
+        super().__init__(message)
+        self.dependency = dependency
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with one field of an input."""
+
+    field: str
+    message: str
+
+
+class InvalidOrder(OrderkitError):
+    """The order is not valid."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("; ".join(f"{p.field}: {p.message}" for p in problems))
+        self.problems = problems
+
+
+class InvalidFaultPlan(OrderkitError):
+    """The fault plan is not valid."""
+
+
+class OrderNotFound(OrderkitError):
+    """Nobody knows this order."""
+
+
+class OrderConflict(OrderkitError):
+    """Another order has this id."""
+
+
+class OrderClosed(OrderkitError):
+    """The order has ended."""
+
+
+class MessageRefused(OrderkitError):
+    """The order cannot honour this message now."""
+
+
+class StepRefused(OrderkitError):
+    """The order's state forbids this step."""
+
+
+class InjectedError(OrderkitError):
+    """A fault plan made this attempt fail."""
+
+
+class Declined(OrderkitError):
+    """The outside world declined."""
+
+
+class KeyRefused(OrderkitError):
+    """The idempotency key is voided, or belongs to another order."""
+
+
+# Retrying these cannot help: Temporal fails the step at once.
+NON_RETRYABLE = (InvalidOrder, StepRefused, Declined, KeyRefused, OrderConflict)

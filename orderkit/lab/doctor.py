@@ -1,0 +1,126 @@
+"""`doctor`: what is wrong, and how to mend it. Works when everything is down, and without a local lab."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orderkit.errors import DependencyUnavailable, OrderkitError
+from orderkit.lab import temporal
+from orderkit.lab.machine import Check, check_folder, check_platform, check_ports, check_programs
+from orderkit.lab.processes import processes_of, tree
+from orderkit.lab.readiness import QUEUES, health, live_pollers
+from orderkit.lab.stack import Stack, load
+from orderkit.lab.status import status
+from orderkit.settings import Settings, find_home
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+_UP = "orderkit up"
+
+
+def doctor(home: Path | None = None) -> list[Check]:
+    """Look at everything; takes a few seconds at most. Blocks: in a notebook, call it in a thread."""
+    return list(_examine((home or find_home()).resolve()))
+
+
+def _examine(home: Path) -> Iterator[Check]:
+    yield from check_platform()
+    yield from check_programs()
+    try:
+        stack = load(home) if home.is_dir() else None
+        external = _is_elsewhere(stack)
+        settings = stack.settings() if stack and not external else Settings(home=home)
+    except OrderkitError as error:
+        yield Check("settings", False, str(error), "set or unset what it names")
+        return
+    if external:
+        yield Check("mode", True, "servers that ORDERKIT_DATABASE_URL and TEMPORAL_* name; no local lab")
+    else:
+        yield from check_folder(home)
+        yield from check_ports(stack)
+        yield from _check_processes(home, stack)
+        if stack is None:
+            return  # whoever answers on the usual ports is not ours
+    yield from asyncio.run(_check_services(settings, None if external else stack, _UP if not external else ""))
+
+
+def _is_elsewhere(stack: Stack | None) -> bool:
+    """Whether the environment names servers that are not this lab's."""
+    told = os.environ.get("ORDERKIT_DATABASE_URL")
+    return bool(told) and not (stack and (told == stack.database_url or stack.alive()))
+
+
+def _check_processes(home: Path, stack: Stack | None) -> Iterator[Check]:
+    if stack is None:
+        yield Check("supervisord", False, "no lab was ever started here", _UP)
+    for row in status(home):
+        fine = row.state in ("running", "starting")
+        detail = f"{row.state}" + (f", pid {row.pid}, {row.memory_mb:.0f} MB" if row.pid else "")
+        log = f" Its log: {stack.log(row.name)}" if stack else ""
+        yield Check(row.name, fine, f"{detail}{': ' + row.problem if row.problem else ''}", f"{_UP}.{log}")
+    supervised = tree(stack.supervisor.pid()) if stack and stack.alive() else set()
+    strays = [
+        f"{process.name()} (pid {process.pid})" for process in processes_of(home) if process.pid not in supervised
+    ]
+    yield Check("stray processes", not strays, ", ".join(strays) or "none", "orderkit down")
+
+
+async def _check_services(settings: Settings, stack: Stack | None, remedy: str) -> list[Check]:
+    found = [check async for check in _check_database(settings, remedy)]
+    found += [check async for check in _check_temporal(stack, remedy)]
+    url = f"http://{settings.api_host}:{settings.api_port}"
+    answer = await asyncio.to_thread(health, settings.api_host, settings.api_port)
+    detail = f"{url}/health: {answer or 'no answer'}"
+    return [*found, Check("API", answer.startswith("200"), detail, remedy or "start it: orderkit api")]
+
+
+async def _check_database(settings: Settings, remedy: str) -> AsyncIterator[Check]:
+    from orderkit.store.migrations import pending
+
+    try:
+        missing = await pending(settings.database_url.get_secret_value())
+    except DependencyUnavailable as error:
+        yield Check("database", False, str(error), remedy or "start PostgreSQL, or correct ORDERKIT_DATABASE_URL")
+        return
+    except Exception as error:  # a refusal: wrong password, no such database, no right to look
+        yield Check("database", False, f"{type(error).__name__}: {error}", remedy or "correct ORDERKIT_DATABASE_URL")
+        return
+    yield Check("database", True, "answers")
+    detail = f"not applied: {', '.join(missing)}" if missing else "current"
+    yield Check("schema", not missing, detail, "orderkit db migrate")
+
+
+async def _check_temporal(stack: Stack | None, remedy: str) -> AsyncIterator[Check]:
+    mend = remedy or "start it, or correct TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE"
+    try:
+        client = await _client(stack)
+    except DependencyUnavailable as error:
+        yield Check("Temporal", False, str(error), mend)
+        return
+    if not await temporal.is_serving(client):
+        yield Check("Temporal", False, f"the frontend or its namespace {client.namespace} is not well", mend)
+        return
+    yield Check(
+        "Temporal", True, f"answers at {client.service_client.config.target_host}, namespace {client.namespace}"
+    )
+    for queue in QUEUES:
+        try:
+            who = await live_pollers(client, queue, stack)
+        except DependencyUnavailable as error:
+            yield Check(f"queue {queue}", False, str(error), mend)
+            continue
+        detail = f"polled by {', '.join(who)}" if who else "no worker polls it: orders wait"
+        yield Check(f"queue {queue}", bool(who), detail, remedy or "start a worker: orderkit worker")
+
+
+async def _client(stack: Stack | None) -> Client:
+    if stack:
+        return await temporal.connect(stack.temporal_address)
+    from orderkit.connect import connect_temporal
+
+    return await connect_temporal()

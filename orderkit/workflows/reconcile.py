@@ -1,0 +1,71 @@
+"""ReconcileWorkflow: finds orders whose workflow was terminated or vanished, and makes them right."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+
+with workflow.unsafe.imports_passed_through():
+    from orderkit.core.calls import (
+        CloseInput,
+        ReconcileInput,
+        ReconcileResult,
+        RefundInput,
+        StepInput,
+        StopInput,
+        StopResult,
+        StrandedOrder,
+    )
+    from orderkit.core.faults import FaultPlan
+    from orderkit.core.messages import Stop, StopKind
+    from orderkit.core.orders import OrderState
+    from orderkit.core.policies import UNTIL_DONE
+    from orderkit.core.steps import FIND_STRANDED, STEP_ACTIVITIES, Step
+    from orderkit.workflows.options import activity_options
+
+WORKFLOW_ID = "orderkit-reconcile"
+
+
+@workflow.defn(name="ReconcileWorkflow")
+class ReconcileWorkflow:
+    """One pass over the open orders; the same activities as the order's own compensation."""
+
+    @workflow.run
+    async def run(self, call: ReconcileInput) -> ReconcileResult:
+        """Returns the settled orders with their new states."""
+        stranded = await workflow.execute_activity(
+            FIND_STRANDED,
+            call,
+            result_type=list[StrandedOrder],
+            start_to_close_timeout=timedelta(seconds=60),
+            retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=5)),
+        )
+        return ReconcileResult({order.order_id: await self._settle(order) for order in stranded})
+
+    async def _settle(self, order: StrandedOrder) -> str:
+        """Shipped when the carrier has the package, else undone and failed."""
+        nothing = FaultPlan()
+        reason = f"its workflow is {order.workflow_status}"
+        stop = Stop(StopKind.FAILED, reason, "reconcile")
+        stop_input = StopInput(
+            order_id=order.order_id, faults=nothing, order=None, started_at=workflow.now(), stop=stop
+        )
+        result: StopResult = await _run_step(Step.STOP, stop_input, StopResult)
+        if not result.stopped:
+            await _run_step(Step.SHIP, StepInput(order_id=order.order_id, faults=nothing))
+            return OrderState.SHIPPED
+        await _run_step(Step.RECALL, StepInput(order_id=order.order_id, faults=nothing))
+        await _run_step(Step.REFUND, RefundInput(order_id=order.order_id, faults=nothing, payment_id=order.payment_id))
+        await _run_step(
+            Step.CLOSE, CloseInput(order_id=order.order_id, faults=nothing, kind=StopKind.FAILED, reason=reason)
+        )
+        return OrderState.FAILED
+
+
+async def _run_step(step: Step, step_input: StepInput, result_type: type | None = None) -> Any:
+    return await workflow.execute_activity(
+        STEP_ACTIVITIES[step], step_input, result_type=result_type, **activity_options(UNTIL_DONE, step)
+    )

@@ -1,0 +1,49 @@
+-- The attempts' starts and ends, and what is read back.
+
+-- name: attempt_started!
+-- The start of an attempt; repeated writes add nothing.
+INSERT INTO trellis_events (
+    order_id, type, step, attempt, worker, workflow_id, run_id, activity_id, payload_json
+)
+VALUES (
+    :order_id, 'step_started', :step, :attempt, :worker, :workflow_id, :run_id, :activity_id,
+    CASE WHEN :fault::text = 'ok' THEN '{}'::jsonb ELSE jsonb_build_object('fault', :fault::text) END
+)
+ON CONFLICT (run_id, activity_id, attempt, type) WHERE run_id IS NOT NULL DO NOTHING;
+
+-- name: attempt_ended!
+-- The end of an attempt; repeated writes add nothing.
+INSERT INTO trellis_events (
+    order_id, type, step, attempt, outcome, error, worker, workflow_id, run_id, activity_id
+)
+VALUES (
+    :order_id, 'step_ended', :step, :attempt, :outcome, :error, :worker, :workflow_id, :run_id, :activity_id
+)
+ON CONFLICT (run_id, activity_id, attempt, type) WHERE run_id IS NOT NULL DO NOTHING;
+
+-- name: order_events
+-- An order's events after one of them, oldest first.
+SELECT * FROM trellis_events WHERE order_id = :order_id AND id > :after_id ORDER BY id LIMIT :most;
+
+-- name: order_attempts
+-- An order's attempts in the order they started.
+SELECT * FROM trellis_attempts WHERE order_id = :order_id ORDER BY start_event_id;
+
+-- name: order_timeline
+-- An order's timeline.
+SELECT * FROM trellis_timeline WHERE order_id = :order_id ORDER BY event_id;
+
+-- name: order_summary^
+-- One order's line.
+SELECT * FROM trellis_order_summary WHERE order_id = :order_id;
+
+-- name: list_orders
+-- Orders, newest first; filters that are null are off; pages by (created_at, id) of the last row seen.
+SELECT o.id, o.state, o.policy, o.faults_json ->> 'scenario' AS scenario, o.amount, o.stop_reason, o.created_at, o.closed_at,
+    o.deadline_seconds, extract(EPOCH FROM o.closed_at - o.started_at)::double precision AS duration_seconds
+FROM trellis_orders AS o
+WHERE (:state::text IS NULL OR o.state = :state)
+    AND (:prefix::text IS NULL OR starts_with(o.id, :prefix))
+    AND (:before_created_at::timestamptz IS NULL OR (o.created_at, o.id) < (:before_created_at, :before_id::text))
+ORDER BY o.created_at DESC, o.id DESC
+LIMIT :most;

@@ -1,0 +1,63 @@
+"""A real PostgreSQL and a real Temporal server for each test process, on free ports; one database, ids of one's own."""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from harness import Shop
+from temporalio.client import Client
+
+from orderkit.connect import connect_temporal
+from orderkit.core.orders import OrderId
+from orderkit.lab.lifecycle import down, up
+from orderkit.lab.stack import Stack
+from orderkit.store.database import Pool, open_pool
+from orderkit.store.migrations import migrate
+from orderkit.worker import make_workers
+
+FREE_PORTS = {"postgres": 0, "temporal": 0, "ui": 0, "api": 0}
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """PostgreSQL and Temporal, with the schema; gone afterwards."""
+    home: Path = tmp_path_factory.mktemp("lab") / ".orderkit"
+    try:
+        yield up(home, programs=("postgres", "temporal"), migrate=migrate)
+    finally:
+        down(home)
+
+
+@pytest_asyncio.fixture(scope="session")
+async def pool(servers: Stack) -> AsyncIterator[Pool]:
+    async with open_pool(servers.database_url) as pool:
+        yield pool
+
+
+@pytest_asyncio.fixture(scope="session")
+async def client(servers: Stack) -> Client:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TEMPORAL_ADDRESS", servers.temporal_address)
+        return await connect_temporal()
+
+
+@pytest_asyncio.fixture(scope="session")
+async def shop(client: Client, pool: Pool) -> AsyncIterator[Shop]:
+    """A worker of this process on both queues, and ways to start orders and audit them."""
+    order_worker, shipping_worker = make_workers(client, pool, ("order-tq", "shipping-tq"), slots=500)
+    async with order_worker, shipping_worker:
+        yield Shop(client, pool)
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def order_id(request: pytest.FixtureRequest) -> OrderId:
+    """An id nobody else uses."""
+    return OrderId(f"t{next(_numbers)}-{uuid.uuid4().hex[:8]}")

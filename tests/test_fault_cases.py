@@ -1,0 +1,151 @@
+"""Step x moment x kind of fault x message: however an order ends, the auditor finds nothing, within the deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Mapping
+from dataclasses import replace
+
+import pytest
+from harness import Shop
+
+from orderkit.core.faults import FaultPlan
+from orderkit.core.messages import CancelOrder, UpdateAddress
+from orderkit.core.orders import DEFAULT_ADDRESS, OrderId, OrderState, Review
+from orderkit.core.policies import BUDGET, SPEC, Policy
+from orderkit.core.steps import Step
+
+FORWARD_STEPS = (Step.RECEIVE, Step.VALIDATE, Step.REVIEW, Step.CHARGE, Step.PREPARE, Step.DISPATCH)
+FAULTS = ("error", "error_after", "hang", "hang_after", "slow(150)", "decline")
+MESSAGES = ("cancel", "native cancel", "address", "reject")
+COMPENSATIONS = (Step.STOP, Step.RECALL, Step.REFUND, Step.CLOSE)
+
+
+async def play(
+    shop: Shop, order_id: OrderId, step: Step, faults: list[str], message: str | None, policy: Policy = BUDGET
+) -> str:
+    """One order whose `step` meets `faults`, and a message while the first attempt runs."""
+    script = {step: faults}
+    handle = await shop.start(
+        order_id, review=Review.AUTO, review_seconds=0.05, policy=policy, faults=FaultPlan(script=script)
+    )
+    if message:
+        await shop.step_reached(order_id, step)
+        match message:
+            case "cancel":
+                await handle.signal("cancel_order", CancelOrder("changed my mind", "ann"))
+            case "native cancel":
+                await handle.cancel()
+            case "reject":
+                await handle.signal("cancel_order", CancelOrder("out of stock", "clerk"))
+                await handle.signal("cancel_order", CancelOrder("out of stock", "clerk"))
+            case "address":
+                new = replace(DEFAULT_ADDRESS, street="2 Side Street")
+                await handle.signal("update_address", UpdateAddress(new, "ann"))
+    return await shop.end(handle)
+
+
+async def check(shop: Shop, order_id: OrderId, outcome: str) -> None:
+    """Temporal and the database agree on the end, the auditor agrees with both, and it was in time."""
+    state = await shop.state(order_id)
+    assert state == {"canceled": OrderState.CANCELLED}.get(outcome, outcome)
+    assert await shop.findings(order_id) == []
+    summary = await shop.reader.summary(order_id)
+    assert summary is not None
+    assert summary["within_deadline"], f"took {summary['duration_seconds']:.1f} s"
+
+
+async def at_once(cases: Mapping[str, Awaitable[None]]) -> None:
+    """Run the cases at the same time; say which ones went wrong."""
+    results = await asyncio.gather(*cases.values(), return_exceptions=True)
+    wrong = [f"{name}: {result!r}" for name, result in zip(cases, results, strict=True) if result is not None]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("step", FORWARD_STEPS)
+async def test_a_message_during_each_kind_of_fault(shop: Shop, order_id: OrderId, step: Step) -> None:
+    """24 orders a test, 144 in all."""
+
+    async def case(own_id: OrderId, fault: str, message: str) -> None:
+        await check(shop, own_id, await play(shop, own_id, step, [fault, "slow(100)"], message))
+
+    pairs = list(itertools.product(FAULTS, MESSAGES))
+    await at_once({f"{f} + {m}": case(OrderId(f"{order_id}-{n}"), f, m) for n, (f, m) in enumerate(pairs)})
+
+
+async def test_a_passing_fault_is_survived(shop: Shop, order_id: OrderId) -> None:
+    """30 orders."""
+
+    async def case(own_id: OrderId, step: Step, fault: str) -> None:
+        assert await play(shop, own_id, step, [fault], None) == "shipped"
+        await check(shop, own_id, "shipped")
+
+    pairs = list(itertools.product(FORWARD_STEPS, [f for f in FAULTS if f != "decline"]))
+    await at_once({f"{s} {f}": case(OrderId(f"{order_id}-{n}"), s, f) for n, (s, f) in enumerate(pairs)})
+
+
+LASTING = ("error", "error_after", "hang", "hang_after")
+
+
+async def test_a_lasting_fault_ends_in_compensation(shop: Shop, order_id: OrderId) -> None:
+    """24 orders. Policy spec gives up; what had happened is undone, or the order ships if the carrier has it."""
+
+    async def case(own_id: OrderId, step: Step, fault: str) -> None:
+        outcome = await play(shop, own_id, step, [fault] * 30, None, policy=SPEC)
+        past_no_return = step is Step.DISPATCH and fault.endswith("_after")
+        assert outcome == ("shipped" if past_no_return else "failed")
+        await check(shop, own_id, outcome)
+
+    pairs = list(itertools.product(FORWARD_STEPS, LASTING))
+    await at_once({f"{s} {f}": case(OrderId(f"{order_id}-{n}"), s, f) for n, (s, f) in enumerate(pairs)})
+
+
+async def test_compensation_is_retried_until_it_succeeds(shop: Shop, order_id: OrderId) -> None:
+    """16 orders, cancelled while the carrier never answers."""
+
+    async def case(own_id: OrderId, step: Step, fault: str) -> None:
+        script: dict[str, list[str]] = {Step.DISPATCH: ["hang"] * 100, step: [fault, fault]}
+        handle = await shop.start(own_id, policy=BUDGET, faults=FaultPlan(script=script))
+        await shop.step_reached(own_id, Step.DISPATCH)
+        await handle.signal("cancel_order", CancelOrder("changed my mind", "ann"))
+        assert await shop.end(handle) == "cancelled"
+        await check(shop, own_id, "cancelled")
+        assert [a[2] for a in await shop.attempts(own_id) if a[0] == step][-1] == "completed"
+
+    pairs = list(itertools.product(COMPENSATIONS, LASTING))
+    await at_once({f"{s} {f}": case(OrderId(f"{order_id}-{n}"), s, f) for n, (s, f) in enumerate(pairs)})
+
+
+async def test_after_dispatch_an_order_ships_whatever_comes(shop: Shop, order_id: OrderId) -> None:
+    """16 orders."""
+
+    async def case(own_id: OrderId, fault: str, message: str) -> None:
+        assert await play(shop, own_id, Step.SHIP, [fault, fault], message) == "shipped"
+        await check(shop, own_id, "shipped")
+
+    pairs = list(itertools.product(LASTING, MESSAGES))
+    await at_once({f"{f} + {m}": case(OrderId(f"{order_id}-{n}"), f, m) for n, (f, m) in enumerate(pairs)})
+
+
+async def test_a_declined_card_rejects_and_is_not_retried(shop: Shop, order_id: OrderId) -> None:
+    assert await play(shop, order_id, Step.CHARGE, ["decline"], None, policy=SPEC) == "rejected"
+    assert [a for a in await shop.attempts(order_id) if a[0] == "charge"] == [("charge", 1, "failed")]
+    await check(shop, order_id, "rejected")
+
+
+async def test_a_failed_dispatch_starts_shipping_again_with_the_attempts_counted_on(
+    shop: Shop, order_id: OrderId
+) -> None:
+    outcome = await play(shop, order_id, Step.DISPATCH, ["decline", "decline", "error"], None)
+    assert outcome == "shipped"
+    attempts = [
+        (a["attempt"], a["workflow_id"]) for a in await shop.reader.attempts(order_id) if a["step"] == "dispatch"
+    ]
+    assert attempts == [
+        (1, f"shipping-{order_id}"),
+        (2, f"shipping-{order_id}-2"),
+        (3, f"shipping-{order_id}-3"),
+        (4, f"shipping-{order_id}-3"),
+    ]
+    await check(shop, order_id, "shipped")
