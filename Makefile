@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-input -c co
 CANDIDATES := python3.13 python3.12 python3.11 python3.14 python3 python
 FITS := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help install lab demo test check format notebooks wheel clean
+.PHONY: help install lab demo test check format notebooks histories wheel clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -37,6 +37,9 @@ format: .venv/.dev ## put the code into its form
 
 notebooks: .venv/.dev ## run notebooks/src and write notebooks/*.ipynb
 	@$(BIN)/python notebooks/build.py
+
+histories: .venv/.dev ## record anew the histories that the replay test replays (after a change of workflow on purpose)
+	@$(BIN)/python tests/record_histories.py
 
 wheel: .venv/.dev ## build dist/orderkit-*.whl
 	@$(BIN)/python -m build --wheel

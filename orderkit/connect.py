@@ -19,9 +19,13 @@ TASK_TIMEOUT = timedelta(seconds=2)
 
 @functools.cache
 def _runtime() -> Runtime:
-    """The SDK's core logs through Python's logging, not to stdout; at ERROR, since below it prints payloads."""
+    """The SDK's core logs through Python's logging, not to stdout; at ERROR, since below it prints payloads.
+
+    Workers tell the server every second that they live: that is how the API's health knows.
+    """
     forwarding = LogForwardingConfig(logger=logging.getLogger("temporalio.core"))
-    return Runtime(telemetry=TelemetryConfig(logging=LoggingConfig(TelemetryFilter("ERROR", "ERROR"), forwarding)))
+    telemetry = TelemetryConfig(logging=LoggingConfig(TelemetryFilter("ERROR", "ERROR"), forwarding))
+    return Runtime(telemetry=telemetry, worker_heartbeat_interval=timedelta(seconds=1))
 
 
 async def connect_temporal() -> Client:

@@ -40,6 +40,7 @@ class Settings(BaseSettings):
     database_pool_size: int = Field(10, ge=1, le=100, description="connections per process")
     api_host: str = Field("127.0.0.1", min_length=1, description="address the REST API binds to")
     api_port: int = Field(8000, ge=1, le=65535, description="port of the REST API")
+    api_key: SecretStr | None = Field(None, description="required in X-API-Key; a must unless bound to loopback")
     home: Path = Field(default_factory=find_home, description="the lab's state folder")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="least severe line that is logged"

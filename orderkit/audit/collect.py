@@ -60,6 +60,7 @@ def _facts(row: asyncpg.Record, history: HistoryFact | None) -> OrderFacts:
         amount_cents=to_cents(row["amount"]),
         address=row["address_json"],
         age_seconds=row["age_seconds"],
+        closed_since_seconds=row["closed_since_seconds"],
         deadline_seconds=row["deadline_seconds"],
         payments=[PaymentFact(**fact) for fact in row["payments"]],
         events=[

@@ -75,6 +75,7 @@ class OrderFacts:
     amount_cents: int
     address: dict[str, str]
     age_seconds: float
+    closed_since_seconds: float | None
     deadline_seconds: float
     payments: list[PaymentFact]
     events: list[EventFact]

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import NewType
@@ -150,8 +151,17 @@ def shipping_workflow_id(order_id: str, run: int = 1) -> str:
 
 
 def request_digest(order: OrderInput) -> str:
-    """Tells the same request from a different one under the same id."""
-    return hashlib.sha256(json.dumps(asdict(order), sort_keys=True).encode()).hexdigest()
+    """Tells the same request from a different one under the same id; the same before and after a trip as JSON."""
+    return hashlib.sha256(json.dumps(_plain(asdict(order)), sort_keys=True).encode()).hexdigest()
+
+
+def _plain(value: object) -> object:
+    """One form for each value: 3 and 3.0 are the same number, a list and a tuple the same list."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return float(value) if isinstance(value, int | float) else str(value)
 
 
 def check_order(order: OrderInput) -> None:

@@ -58,6 +58,7 @@ BUDGET = Policy(
 )
 
 # What must happen, happens: everything after the point of no return, and every compensation.
+# The waits stay constant: under a deadline, growing ones cost more than they save.
 UNTIL_DONE = Policy(
     name="until_done",
     attempt_timeout_seconds={
@@ -69,8 +70,8 @@ UNTIL_DONE = Policy(
         Step.CLOSE: 1,
     },
     first_wait_seconds=0.05,
-    factor=1.1,
-    max_wait_seconds=1,
+    factor=1,
+    max_wait_seconds=0.05,
 )
 
 POLICIES: dict[str, Policy] = {policy.name: policy for policy in (SPEC, BUDGET)}

@@ -33,7 +33,7 @@ def _examine(home: Path) -> Iterator[Check]:
     yield from check_programs()
     try:
         stack = load(home) if home.is_dir() else None
-        external = _is_elsewhere(stack)
+        external = is_elsewhere(stack)
         settings = stack.settings() if stack and not external else Settings(home=home)
     except OrderkitError as error:
         yield Check("settings", False, str(error), "set or unset what it names")
@@ -49,7 +49,7 @@ def _examine(home: Path) -> Iterator[Check]:
     yield from asyncio.run(_check_services(settings, None if external else stack, _UP if not external else ""))
 
 
-def _is_elsewhere(stack: Stack | None) -> bool:
+def is_elsewhere(stack: Stack | None) -> bool:
     """Whether the environment names servers that are not this lab's."""
     told = os.environ.get("ORDERKIT_DATABASE_URL")
     return bool(told) and not (stack and (told == stack.database_url or stack.alive()))

@@ -27,14 +27,13 @@ def end_everything(home: Path) -> list[str]:
             wait_gone(running, 5)
     except LabError:
         pass  # its files are damaged, or supervisord died meanwhile: what it ran is found without it
-    for _ in range(3):
+    nothing_seen = 0
+    for _ in range(6):
         left = processes_of(home)
-        supervisors = [process for process in left if is_supervisord(process)]
-        for process in supervisors:
-            process.kill()  # first, or it would start anew what we end
-        wait_gone(supervisors, 2)
+        end([process for process in left if is_supervisord(process)], 0)  # or it would start anew what we end
         end(left)
-        if not left:
+        nothing_seen = 0 if left else nothing_seen + 1
+        if nothing_seen == 2:  # once is not enough: a process that forks and exits while we look is missed
             return names
     raise LabError(f"these processes cannot be ended: {', '.join(map(str, processes_of(home)))}")
 

@@ -90,7 +90,7 @@ def choose(remembered: Ports | None, preferred: Mapping[str, int] = PREFERRED) -
         if expected and expected not in chosen.values() and is_free(expected):
             chosen[name] = expected
         else:
-            chosen[name] = _another(chosen)
+            chosen[name] = another(chosen)
             if expected:
                 notices.append(
                     f"Port {expected} is taken by {holder(expected)}; {TITLES[name]} listens on {chosen[name]}."
@@ -99,7 +99,8 @@ def choose(remembered: Ports | None, preferred: Mapping[str, int] = PREFERRED) -
     return Ports(**chosen), notices + moved(Ports(**chosen), kept)
 
 
-def _another(chosen: Mapping[str, int]) -> int:
+def another(chosen: Mapping[str, int]) -> int:
+    """A free port that is not among those chosen."""
     for port in random.sample(_OTHERS, 500):
         if port not in chosen.values() and is_free(port):
             return port

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 import stat
 import subprocess
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from orderkit.errors import LabError
 from orderkit.lab.ports import LOOPBACK
-from orderkit.lab.processes import is_root
+from orderkit.lab.processes import MARK, is_root
 
 if TYPE_CHECKING:
     import asyncpg
@@ -81,7 +82,10 @@ def initialise(home: Path, password: str) -> None:
         *("--auth-local=scram-sha-256", "--auth-host=scram-sha-256", "--pwfile", str(password_file)),
         *("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
     ]
-    done = subprocess.run(command, **_as(user), cwd=unfinished, capture_output=True, text=True, errors="replace")
+    environment = os.environ | {MARK: str(home)}  # by which `down` finds it if we are killed meanwhile
+    done = subprocess.run(
+        command, **_as(user), cwd=unfinished, env=environment, capture_output=True, text=True, errors="replace"
+    )
     if done.returncode != 0:
         raise LabError(f"PostgreSQL could not make its data folder in {home}: {_last_words(done)}")
     (unfinished / "data").rename(home / DATA_FOLDER)

@@ -30,10 +30,10 @@ def processes_of(home: Path) -> list[psutil.Process]:
 
 
 def _belongs(process: psutil.Process, home: Path) -> bool:
-    if process.name() == "postgres":
-        # PostgreSQL's children write their titles over their environment; but all of them work in the data folder.
-        return process.cwd() == str(home / "postgres")
-    return process.environ().get(MARK) == str(home)
+    if process.environ().get(MARK) == str(home):
+        return True
+    # PostgreSQL's children write their titles over their environment; but all of them work in the data folder.
+    return process.name() == "postgres" and process.cwd() == str(home / "postgres")
 
 
 def alive(process: psutil.Process) -> bool:

@@ -10,6 +10,7 @@ from pogo_core.util import sql as pogo_sql
 from orderkit.store.database import Connection, connect, sql_folder
 
 logger = logging.getLogger(__name__)
+logger.addHandler(logging.NullHandler())  # pogo warns of each migration that it applies
 _LOCK = 7_233_5432
 
 

@@ -152,14 +152,16 @@ class OrderWorkflow:
         """Wait until something wants the order stopped; None once it is shipped."""
 
         def something_happened() -> bool:
-            return forward.done() or self._desk.open_stop is not None or workflow.cancellation_reason() is not None
+            desk = self._desk
+            asked = desk.open_stop is not None or workflow.cancellation_reason() is not None
+            return forward.done() or desk.past_no_return or asked
 
         left = self._deadline.forward_left_seconds(self._elapsed_seconds())
         try:
+            if not self._desk.past_no_return:
+                await workflow.wait_condition(something_happened, timeout=timedelta(seconds=left))
             if self._desk.past_no_return:
                 await workflow.wait_condition(forward.done)
-            else:
-                await workflow.wait_condition(something_happened, timeout=timedelta(seconds=left))
         except TimeoutError:
             return self._desk.request_stop(self._deadline_stop())
         except asyncio.CancelledError:

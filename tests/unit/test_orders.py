@@ -5,7 +5,9 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from temporalio.converter import DefaultPayloadConverter
 
+from orderkit.core.faults import parse_plan
 from orderkit.core.messages import CancelOrder, ReviewDecision, UpdateAddress, check_message
 from orderkit.core.orders import (
     DEFAULT_ADDRESS,
@@ -25,7 +27,7 @@ from orderkit.core.orders import (
     shipping_workflow_id,
     sources,
 )
-from orderkit.core.policies import BUDGET, POLICIES, SPEC, UNTIL_DONE, Deadline
+from orderkit.core.policies import BUDGET, POLICIES, SPEC, UNTIL_DONE, Deadline, Policy
 from orderkit.core.steps import ACTIVITY_STEPS, Step
 from orderkit.errors import InvalidOrder
 
@@ -117,6 +119,14 @@ def test_an_accepted_order_id_is_safe_in_a_url(order_id: str) -> None:
 def test_the_digest_tells_requests_apart() -> None:
     assert request_digest(ORDER) == request_digest(OrderInput(order_id=OrderId("o-1")))
     assert request_digest(ORDER) != request_digest(replace(ORDER, deadline_seconds=16))
+
+
+@pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
+def test_the_digest_survives_temporals_converter(policy: Policy) -> None:
+    order = replace(ORDER, policy=policy, review_seconds=1, faults=parse_plan("workshop; charge=error", 3))
+    converter = DefaultPayloadConverter()
+    back = converter.from_payloads(converter.to_payloads([order]), [OrderInput])[0]
+    assert request_digest(back) == request_digest(order)
 
 
 def test_workflow_ids() -> None:

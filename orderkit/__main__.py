@@ -1,0 +1,5 @@
+"""`python -m orderkit` is `orderkit`."""
+
+from orderkit.cli import main
+
+main()

@@ -1,0 +1,105 @@
+"""What a prediction assumes besides the fault plan and the policy, and what one attempt costs under it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from orderkit.attempts import GRACE
+from orderkit.core.faults import HANG_SECONDS, OK, SCENARIOS, Fault, FaultKind, FaultPlan, parse_fault
+from orderkit.core.policies import DEFAULT_DEADLINE_SECONDS, UNTIL_DONE, Deadline, Policy
+from orderkit.core.ports import AttemptOutcome
+from orderkit.core.steps import SCENARIO_STEPS, Step
+
+FORWARD_STEPS = (Step.RECEIVE, Step.VALIDATE, Step.REVIEW, Step.CHARGE, Step.PREPARE, Step.DISPATCH, Step.SHIP)
+
+
+@dataclass(frozen=True)
+class Assumptions:
+    """The circumstances of an order. Seconds throughout."""
+
+    deadline_seconds: float = DEFAULT_DEADLINE_SECONDS
+    reserve_seconds: float | None = None  # kept for compensation; None: what the workflow keeps
+    review_seconds: float = 2.0  # the review timer
+    overhead_seconds: float = 0.03  # what every attempt costs: scheduling, queue, database. Unloaded; measure yours
+    restart_seconds: float = 2.0  # from a crash of the worker until another takes attempts
+    steps: tuple[Step, ...] = FORWARD_STEPS  # leave out REVIEW for an order without review
+    ships_again: bool = True  # a failed dispatch starts another shipping run while the time lasts
+    restarts_ship: bool = True  # the end of the forward path interrupts even the last step, which is then run anew
+
+    @property
+    def forward_seconds(self) -> float:
+        """How long after the start the forward path may go on."""
+        if self.reserve_seconds is None:
+            return Deadline(self.deadline_seconds).forward_seconds
+        return self.deadline_seconds - self.reserve_seconds
+
+
+@dataclass(frozen=True)
+class AttemptCost:
+    """What one attempt leads to. `effect_seconds`: when its side effect happens, after its start; None: never."""
+
+    seconds: float
+    completed: bool
+    final: bool = False
+    effect_seconds: float | None = None
+
+
+def attempt_cost(fault: Fault, timeout_seconds: float, assumptions: Assumptions) -> AttemptCost:
+    """What an attempt with this fate costs."""
+    overhead = assumptions.overhead_seconds
+    timed_out = min(timeout_seconds, HANG_SECONDS) + overhead
+    lost = max(timeout_seconds, assumptions.restart_seconds) + overhead
+    match fault.kind:
+        case FaultKind.OK:
+            return AttemptCost(overhead, completed=True, effect_seconds=overhead)
+        case FaultKind.SLOW:
+            seconds = fault.milliseconds / 1000
+            if seconds < timeout_seconds:
+                return AttemptCost(seconds + overhead, completed=True, effect_seconds=seconds + overhead)
+            # The attempt outlives its time limit a little, and may still act.
+            late = seconds + overhead if seconds < timeout_seconds + GRACE.total_seconds() else None
+            return AttemptCost(timed_out, completed=False, effect_seconds=late)
+        case FaultKind.ERROR:
+            return AttemptCost(overhead, completed=False)
+        case FaultKind.ERROR_AFTER:
+            return AttemptCost(overhead, completed=False, effect_seconds=overhead)
+        case FaultKind.HANG:
+            return AttemptCost(timed_out, completed=False)
+        case FaultKind.HANG_AFTER:
+            return AttemptCost(timed_out, completed=False, effect_seconds=overhead)
+        case FaultKind.DECLINE:
+            return AttemptCost(overhead, completed=False, final=True)
+        case FaultKind.CRASH:
+            return AttemptCost(lost, completed=False)
+        case FaultKind.CRASH_AFTER:
+            return AttemptCost(lost, completed=False, effect_seconds=overhead)
+
+
+def outcome_of(fault: Fault, cost: AttemptCost) -> str:
+    """How the attempt is shown, as in the view trellis_attempts."""
+    if cost.completed:
+        return AttemptOutcome.COMPLETED
+    if fault.kind in (FaultKind.CRASH, FaultKind.CRASH_AFTER):
+        return "lost"
+    timed_out = fault.kind in (FaultKind.HANG, FaultKind.HANG_AFTER, FaultKind.SLOW)
+    return AttemptOutcome.TIMED_OUT if timed_out else AttemptOutcome.FAILED
+
+
+def fates(faults: FaultPlan, step: Step, attempt: int) -> Iterator[tuple[float, Fault]]:
+    """The possible fates of an attempt with their probabilities; `core.faults.decide` draws from the same."""
+    script = faults.script.get(step, [])
+    if attempt <= len(script):
+        yield 1.0, parse_fault(script[attempt - 1])
+        return
+    left = 100
+    if step in SCENARIO_STEPS:
+        for percent, fault in SCENARIOS[faults.scenario]:
+            yield percent / 100, fault
+            left -= percent
+    yield left / 100, OK
+
+
+def policy_of(step: Step, policy: Policy) -> Policy:
+    """The order's policy for the forward steps; what must happen, happens."""
+    return UNTIL_DONE if step in UNTIL_DONE.attempt_timeout_seconds else policy

@@ -1,0 +1,156 @@
+"""How every chart looks: one colour per outcome, sizes for a projector, a light ground in dark themes too."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Sequence
+from io import BytesIO
+from typing import Any, ParamSpec
+
+import matplotlib
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+
+P = ParamSpec("P")
+
+# Okabe and Ito's palette, made for colour-blind people (jfly.uni-koeln.de/color).
+GREEN, VERMILLION, ORANGE, PURPLE, BLUE, SKY, BLACK = (
+    "#009E73",
+    "#D55E00",
+    "#E69F00",
+    "#CC79A7",
+    "#0072B2",
+    "#56B4E9",
+    "#222222",
+)
+GREY, DIM, PALE, INK = "#8A8A8A", "#595959", "#E8EEF4", "#222222"
+
+# Of an attempt, then of an order; the order of legends and stacks. Hatches tell apart what a projector washes out.
+ATTEMPT_COLOURS = {
+    "completed": GREEN,
+    "failed": VERMILLION,
+    "timed_out": ORANGE,
+    "cancelled": PURPLE,
+    "lost": BLACK,
+    "running": SKY,
+}
+ORDER_COLOURS = {"shipped": GREEN, "cancelled": PURPLE, "rejected": BLUE, "failed": VERMILLION, "open": SKY}
+HATCHES = {"timed_out": "//", "cancelled": "..", "running": "xx", "open": "xx"}
+
+WIDTH_INCHES, HEIGHT_INCHES, DPI = 12.8, 7.2, 100  # 1280 x 720
+
+_RC: dict[Any, Any] = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": GREY,
+    "axes.facecolor": "white",
+    "axes.grid": True,
+    "axes.labelcolor": INK,
+    "axes.labelsize": 15,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlepad": 12,
+    "axes.titlesize": 19,
+    "axes.titleweight": "bold",
+    "figure.facecolor": "white",
+    "font.family": "DejaVu Sans",
+    "font.size": 14,
+    "grid.color": "#DDDDDD",
+    "hatch.color": "white",
+    "legend.fontsize": 13.5,
+    "legend.frameon": False,
+    "savefig.facecolor": "white",
+    "text.color": INK,
+    "xtick.color": INK,
+    "xtick.labelsize": 14,
+    "ytick.color": INK,
+    "ytick.labelsize": 14,
+}
+
+
+class Chart(Figure):
+    """A Figure that shows itself in a notebook without pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        image = BytesIO()
+        self.savefig(image, format="png", dpi="figure", facecolor="white")
+        return image.getvalue()
+
+
+def styled(draw: Callable[P, Chart]) -> Callable[P, Chart]:
+    """Decorates a chart function: our style, whatever the notebook's is."""
+
+    @functools.wraps(draw)
+    def in_style(*args: P.args, **kwargs: P.kwargs) -> Chart:
+        plain = {name: value for name, value in matplotlib.rcParamsDefault.items() if not name.startswith("backend")}
+        with matplotlib.rc_context({**plain, **_RC}):
+            chart = draw(*args, **kwargs)
+            chart.draw_without_rendering()  # ticks take their style when they are first drawn
+            return chart
+
+    return in_style
+
+
+def new_chart() -> Chart:
+    """An empty chart of a projector's size."""
+    return Chart(figsize=(WIDTH_INCHES, HEIGHT_INCHES), dpi=DPI, layout="constrained")
+
+
+def no_data(title: str) -> Chart:
+    """What a chart shows before anything happened."""
+    chart = new_chart()
+    axes = chart.subplots()
+    axes.set_title(title)
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, "no data yet", ha="center", va="center", fontsize=22, color=GREY, transform=axes.transAxes)
+    return chart
+
+
+def swatches(names: Iterable[str], colours: dict[str, str]) -> list[Patch]:
+    """Legend entries of those outcomes that occur, always in the same order."""
+    present = set(names)
+    return [
+        Patch(facecolor=colour, hatch=HATCHES.get(name), edgecolor="white", label=name.replace("_", " "))
+        for name, colour in colours.items()
+        if name in present
+    ]
+
+
+def dots(names: Iterable[str], colours: dict[str, str]) -> list[Line2D]:
+    """The same for charts of dots."""
+    present = set(names)
+    style: dict[str, Any] = {"linestyle": "", "marker": "o", "markersize": 10}
+    return [
+        Line2D([], [], color=colour, label=name.replace("_", " "), **style)
+        for name, colour in colours.items()
+        if name in present
+    ]
+
+
+def show_legend(chart: Chart, entries: Sequence[Artist]) -> None:
+    """The legend under the chart, in one row or two."""
+    columns = len(entries) if len(entries) <= 6 else (len(entries) + 1) // 2
+    chart.legend(
+        handles=entries,
+        loc="outside lower center",
+        ncols=columns,
+        columnspacing=1.4,
+        handlelength=1.8,
+        handletextpad=0.6,
+    )
+
+
+def deadline_line(axes: Axes, seconds: float, vertical: bool = True) -> Line2D:
+    """The deadline, and its legend entry."""
+    draw = axes.axvline if vertical else axes.axhline
+    return draw(seconds, color=INK, linestyle=(0, (6, 3)), linewidth=2, label=f"deadline {seconds:g} s", zorder=4)
+
+
+def count_axis(axis: Axis) -> None:
+    """Ticks at whole numbers."""
+    axis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))

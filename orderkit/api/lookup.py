@@ -1,0 +1,102 @@
+"""Who knows an order: the database, else Temporal."""
+
+from __future__ import annotations
+
+import asyncpg
+from temporalio.client import WorkflowExecutionStatus
+
+from orderkit.api import temporal
+from orderkit.api.backends import Backends
+from orderkit.api.models import OrderStatus, Outcome, Payment, StepError
+from orderkit.core.orders import OrderId, order_workflow_id
+from orderkit.errors import DependencyUnavailable, OrderClosed, OrderkitError, OrderNotFound
+from orderkit.store.status import order_identity, order_status
+
+
+def no_order(order_id: OrderId) -> OrderNotFound:
+    """The error for an order that neither the database nor Temporal knows."""
+    return OrderNotFound(f"nobody knows an order {order_id}")
+
+
+async def status(backends: Backends, order_id: OrderId) -> OrderStatus:
+    """One database read; Temporal is asked only when there is no row. Raises OrderNotFound."""
+    row = await backends.read(lambda pool: order_status(pool, order_id))
+    return _from_row(row) if row else await _without_row(backends, order_id)
+
+
+async def check_known(backends: Backends, order_id: OrderId) -> None:
+    """Raise OrderNotFound unless the database or Temporal knows the order."""
+    if await backends.read(lambda pool: order_identity(pool, order_id)) is None:
+        await _without_row(backends, order_id)
+
+
+async def why_no_answer(backends: Backends, order_id: OrderId) -> OrderkitError:
+    """The error for a message that Temporal could not hand to any running workflow: unknown, or closed."""
+    try:
+        found = await backends.read(lambda pool: order_identity(pool, order_id))
+    except DependencyUnavailable:
+        found = None
+        workflow = await _view(backends, order_id)
+        if workflow is None:
+            raise
+        return OrderClosed(f"order {order_id} has ended; no message reaches it any more")
+    if found is None:
+        workflow = await _view(backends, order_id)
+        return no_order(order_id) if workflow is None else OrderClosed(f"order {order_id} has ended without a record")
+    if found.closed:
+        return OrderClosed(f"order {order_id} has ended: it is {found.state}")
+    return OrderClosed(f"order {order_id} is {found.state}, but its workflow no longer runs; it waits to be reconciled")
+
+
+async def _view(backends: Backends, order_id: OrderId) -> temporal.WorkflowView | None:
+    try:
+        return await temporal.view(backends.temporal, order_id)
+    except OrderNotFound:
+        return None
+
+
+# How an order ended that left no row, since it was ended from outside before its first step, or was absurd.
+_ENDS: dict[WorkflowExecutionStatus, Outcome] = {
+    WorkflowExecutionStatus.COMPLETED: "rejected",
+    WorkflowExecutionStatus.CANCELED: "cancelled",
+}
+
+
+async def _without_row(backends: Backends, order_id: OrderId) -> OrderStatus:
+    workflow = await _view(backends, order_id)
+    if workflow is None:
+        raise no_order(order_id)
+    workflow_id = order_workflow_id(order_id)
+    if workflow.running:
+        return OrderStatus(order_id=order_id, state="starting", workflow_id=workflow_id)
+    outcome = _ENDS.get(workflow.status, "failed")
+    reason = f"the workflow is {workflow.status.name.lower()} in Temporal and left no record"
+    return OrderStatus(order_id=order_id, state=outcome, outcome=outcome, stop_reason=reason, workflow_id=workflow_id)
+
+
+def _from_row(row: asyncpg.Record) -> OrderStatus:
+    closed = row["closed_at"] is not None
+    paid = row["payment_status"] is not None
+    return OrderStatus(
+        order_id=row["id"],
+        state=row["state"],
+        outcome=row["state"] if closed else None,
+        step=None if closed else row["step"],
+        attempts=row["attempts"] or {},
+        errors=[StepError(**error) for error in row["errors"] or ()],
+        deadline_seconds=row["deadline_seconds"],
+        deadline_left_seconds=None if closed else round(row["left_seconds"], 3),
+        within_deadline=row["within_deadline"],
+        stop_reason=row["stop_reason"],
+        stopped_by=row["stopped_by"],
+        amount=row["amount"],
+        payment=Payment(status=row["payment_status"], amount=row["payment_amount"]) if paid else None,
+        tracking=row["tracking"],
+        review=row["review"],
+        policy=row["policy"],
+        scenario=row["scenario"],
+        workflow_id=row["workflow_id"],
+        started_at=row["started_at"],
+        updated_at=row["updated_at"],
+        closed_at=row["closed_at"],
+    )

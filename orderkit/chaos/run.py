@@ -1,0 +1,168 @@
+"""Carries a plan out against a running lab, waits for quiet, and audits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from temporalio.service import RPCError
+
+from orderkit.api.models import AddressBody, FaultsBody, PolicyName, StartOrder, UpdateAddressBody
+from orderkit.audit.audit import audit
+from orderkit.audit.rules import Finding
+from orderkit.chaos.plan import DEADLINE_SECONDS, Blow, ChaosPlan, OrderPlan, ProcessBlow, Saying
+from orderkit.client import OrderkitClient
+from orderkit.connect import connect_temporal
+from orderkit.core.orders import DEFAULT_ADDRESS, ENDS, order_workflow_id
+from orderkit.errors import DependencyUnavailable, LabError, MessageRefused, OrderClosed, OrderkitError, OrderNotFound
+from orderkit.lab.stack import Stack
+from orderkit.reconcile import TemporalWorkflows
+from orderkit.store.database import AWAY, open_pool, queries
+
+T = TypeVar("T")
+COMING_BACK: tuple[type[Exception], ...] = (OrderkitError, RPCError, *AWAY)
+Progress = Callable[[str], None]
+NEW_ADDRESS = AddressBody(**{**AddressBody.of(DEFAULT_ADDRESS).model_dump(), "street": "99 Chaos Avenue"})
+
+
+@dataclass
+class ChaosReport:
+    """What was done, how the orders ended, and what the auditor found."""
+
+    seed: int
+    orders: int
+    blows: list[str] = field(default_factory=list)
+    said: dict[str, int] = field(default_factory=dict)
+    ends: dict[str, int] = field(default_factory=dict)
+    lost: list[str] = field(default_factory=list)  # accepted, but the database does not know them
+    left_open: list[str] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    slowest_seconds: float = 0.0
+
+    @property
+    def passed(self) -> bool:
+        """Nothing lost, nothing open, no finding."""
+        return not (self.lost or self.left_open or self.findings)
+
+
+async def run_chaos(
+    stack: Stack, plan: ChaosPlan, within_seconds: float = 180, progress: Progress = lambda line: None
+) -> ChaosReport:
+    """Run the plan; waits at most `within_seconds` for all orders to end. Afterwards every program runs again."""
+    report = ChaosReport(plan.seed, len(plan.orders))
+    said: Counter[str] = Counter()
+    accepted: list[str] = []
+    loop = asyncio.get_running_loop()
+    begin = loop.time()
+
+    async def order(each: OrderPlan, client: OrderkitClient) -> None:
+        await asyncio.sleep(begin + each.at_seconds - loop.time())
+        body = StartOrder(
+            policy=PolicyName.BUDGET,
+            review_seconds=1,
+            deadline=DEADLINE_SECONDS,
+            faults=FaultsBody(scenario=plan.scenario, seed=each.seed),
+        )
+        await _patiently(lambda: client.start(each.order_id, body), within_seconds)
+        accepted.append(each.order_id)
+        started = loop.time()
+        for delay, saying in each.sayings:
+            await asyncio.sleep(max(0.0, started + delay - loop.time()))
+            said[f"{saying}: {await _say(client, each, saying, body, within_seconds)}"] += 1
+
+    async def strike(blow: ProcessBlow) -> None:
+        await asyncio.sleep(begin + blow.at_seconds - loop.time())
+        text = f"{blow.at_seconds:5.1f} s  {blow.blow} {blow.target}"
+        try:
+            await asyncio.to_thread(_strike, stack, blow)
+        except LabError as error:
+            text += f" (not there: {error})"
+        if blow.blow is Blow.PAUSE:
+            await asyncio.sleep(blow.seconds)
+            await asyncio.to_thread(_resume, stack, blow.target)
+            text += f" for {blow.seconds:.1f} s"
+        report.blows.append(text)
+        progress(text)
+
+    async with OrderkitClient(stack.api_url) as client:
+        await asyncio.gather(*(order(each, client) for each in plan.orders), *(strike(blow) for blow in plan.blows))
+    progress("waiting for quiet")
+    report.said = dict(sorted(said.items()))
+    await _wait_and_audit(stack, accepted, report, within_seconds)
+    return report
+
+
+def _strike(stack: Stack, blow: ProcessBlow) -> None:
+    if blow.blow is Blow.KILL:
+        stack.kill(blow.target)
+    else:
+        stack.pause(blow.target)
+
+
+def _resume(stack: Stack, target: str) -> None:
+    with suppress(LabError):  # killed while it was paused
+        stack.resume(target)
+
+
+async def _patiently(ask: Callable[[], Awaitable[T]], within_seconds: float) -> T:
+    """Ask again while a server is away, as any client must; every call is safe to repeat."""
+    deadline = asyncio.get_running_loop().time() + within_seconds
+    while True:
+        try:
+            return await ask()
+        except DependencyUnavailable:
+            if asyncio.get_running_loop().time() > deadline:
+                raise
+            await asyncio.sleep(0.2)
+
+
+async def _say(
+    client: OrderkitClient, order: OrderPlan, saying: Saying, body: StartOrder, within_seconds: float
+) -> str:
+    """Say it, and note how it was answered."""
+    change = UpdateAddressBody(new_address=NEW_ADDRESS, updated_by="chaos")
+    asks: dict[Saying, Callable[[], Awaitable[object]]] = {
+        Saying.CANCEL: lambda: client.cancel(order.order_id, "chaos", "chaos"),
+        Saying.ADDRESS: lambda: client.update_address(order.order_id, change),
+        Saying.DUPLICATE: lambda: client.start(order.order_id, body),
+    }
+    try:
+        await _patiently(asks[saying], within_seconds)
+    except (OrderClosed, MessageRefused, OrderNotFound) as error:
+        return type(error).__name__
+    return "accepted"
+
+
+async def _wait_and_audit(stack: Stack, order_ids: list[str], report: ChaosReport, within_seconds: float) -> None:
+    deadline = asyncio.get_running_loop().time() + within_seconds
+    while True:
+        try:
+            await _look(stack, order_ids, report)
+        except COMING_BACK:
+            pass
+        else:
+            if not (report.left_open or report.lost):
+                break
+        if asyncio.get_running_loop().time() > deadline:
+            break
+        await asyncio.sleep(0.3)
+    async with open_pool(stack.database_url) as pool:
+        report.findings = (await audit(pool, await connect_temporal(), order_ids)).findings
+
+
+async def _look(stack: Stack, order_ids: list[str], report: ChaosReport) -> None:
+    """Note which orders are lost or open; an order is open until its row and its workflow have ended."""
+    async with open_pool(stack.database_url) as pool:
+        rows = {row["id"]: row async for row in queries.orders_named(pool, order_ids=order_ids)}
+    report.lost = sorted(set(order_ids) - set(rows))
+    report.left_open = sorted(order_id for order_id, row in rows.items() if row["state"] not in ENDS)
+    if not report.left_open:
+        workflows = TemporalWorkflows(await connect_temporal())
+        statuses = await asyncio.gather(*(workflows.status(order_workflow_id(order_id)) for order_id in rows))
+        report.left_open = [each for each, status in zip(rows, statuses, strict=True) if status == "running"]
+    report.ends = dict(sorted(Counter(row["state"] for row in rows.values()).items()))
+    report.slowest_seconds = round(max((row["seconds"] or 0.0 for row in rows.values()), default=0.0), 1)

@@ -1,0 +1,62 @@
+"""The command line. Heavy imports are inside the commands, so that `--help` is quick."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from orderkit import __version__
+from orderkit.cli import database, money, orders, policy, processes, stack
+from orderkit.cli.output import Json, answer, err
+from orderkit.errors import DependencyUnavailable, OrderkitError
+
+_SERVERS = {"asyncpg": "PostgreSQL", "temporalio": "Temporal"}
+
+app = typer.Typer(
+    name="orderkit",
+    help="Learn Temporal with a real order system. Start with: orderkit demo, or orderkit lab",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+stack.add_to(app)
+money.add_to(app)
+processes.add_to(app)
+app.add_typer(orders.app, name="order")
+app.add_typer(policy.app, name="policy")
+app.add_typer(database.app, name="db")
+
+
+@app.command()
+def version(json: Json = False) -> None:
+    """Show orderkit's version."""
+    answer(json, {"version": __version__}, lambda: typer.echo(__version__))
+
+
+def main() -> None:
+    """Run a command; errors that people can mend are shown as one line that says what to do."""
+    try:
+        app()
+    except OrderkitError as error:
+        what_to_do = "; try: orderkit up, or orderkit doctor" if _lacks_advice(error) else ""
+        _fail(f"{type(error).__name__}: {error}{what_to_do}")
+    except KeyboardInterrupt:
+        err.print("interrupted")
+        sys.exit(130)
+    except Exception as error:
+        # By name, since their modules are not to be imported for `--help`.
+        server = _SERVERS.get(type(error).__module__.partition(".")[0])
+        if server is None:
+            raise
+        _fail(f"{type(error).__name__}: {server} refused: {error}; try: orderkit doctor")
+
+
+def _lacks_advice(error: OrderkitError) -> bool:
+    return isinstance(error, DependencyUnavailable) and "orderkit " not in str(error)
+
+
+def _fail(message: str) -> None:
+    err.print("[bold red]error:[/] ", end="")
+    err.print(message, markup=False, soft_wrap=True)
+    sys.exit(1)

@@ -1,0 +1,86 @@
+"""What people write on the command line, as bodies of the REST API; every problem is named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, TypeVar
+
+from orderkit.errors import InvalidOrder, Problem
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel, ValidationError
+
+    from orderkit.api.models import StartOrder
+
+B = TypeVar("B", bound="BaseModel")
+
+
+def checked(body: type[B], fields: Mapping[str, object]) -> B:
+    """A body with these fields; raises InvalidOrder."""
+    from pydantic import ValidationError
+
+    try:
+        return body.model_validate(fields)
+    except ValidationError as error:
+        raise InvalidOrder(_problems(error)) from None
+
+
+def _problems(error: ValidationError) -> list[Problem]:
+    from orderkit.api.models import PATTERN_HINTS
+
+    found = []
+    for each in error.errors():
+        message = each["msg"]
+        if each["type"] == "string_pattern_mismatch":
+            message = PATTERN_HINTS.get(each["ctx"]["pattern"], "has characters that are not allowed")
+        found.append(Problem(".".join(map(str, each["loc"])), message))
+    return found
+
+
+def start_body(
+    *,
+    faults: str = "calm",
+    seed: int = 0,
+    policy: str = "spec",
+    review: str = "auto",
+    deadline: float = 15,
+    payment_id: str = "",
+    items: list[str] | None = None,
+    address: str = "",
+) -> StartOrder:
+    """The start body of these options; raises InvalidOrder and InvalidFaultPlan."""
+    from orderkit.api.models import StartOrder
+    from orderkit.core.faults import parse_plan
+
+    plan = parse_plan(faults, seed)
+    body: dict[str, object] = {
+        "payment_id": payment_id,
+        "review": review,
+        "policy": policy,
+        "deadline": deadline,
+        "faults": {"scenario": plan.scenario, "seed": plan.seed, "script": plan.script},
+    }
+    if items is not None:
+        body["items"] = [_item(text) for text in items]
+    if address:
+        body["initial_address"] = address_fields(address)
+    return checked(StartOrder, body)
+
+
+def _item(text: str) -> dict[str, object]:
+    parts = text.split(",")
+    try:
+        sku, quantity, price = parts
+        return {"sku": sku.strip(), "qty": int(quantity), "unit_price": price.strip()}
+    except ValueError:
+        shown = text if len(text) <= 60 else f"{text[:60]}…"
+        message = f"write {shown!r} as sku,quantity,price, for example TEA-CUP,4,6.50"
+        raise InvalidOrder([Problem("items", message)]) from None
+
+
+def address_fields(text: str) -> dict[str, str]:
+    """The fields of an address on one line; raises InvalidOrder."""
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) != 4:
+        raise InvalidOrder([Problem("address", "write it as street, city, state, zip")])
+    return dict(zip(("street", "city", "state", "zip"), parts, strict=True))

@@ -1,0 +1,162 @@
+"""`orderkit order …`: one order, through the REST API."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from orderkit.cli.inputs import address_fields, checked, start_body
+from orderkit.cli.output import Json, answer, coloured, out, table
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from orderkit.api.models import AttemptList
+    from orderkit.client import OrderkitClient
+
+T = TypeVar("T")
+app = typer.Typer(help="Start an order, watch it, talk to it.", no_args_is_help=True)
+OrderIdArgument = Annotated[str, typer.Argument(help="The order's id.")]
+By = Annotated[str, typer.Option(help="Who asks.")]
+
+
+def ask(question: Callable[[OrderkitClient], Awaitable[T]]) -> T:
+    """Ask the API of the stack that runs here."""
+    from orderkit.cli.here import api_url, settings_here
+    from orderkit.client import OrderkitClient
+
+    settings = settings_here()
+
+    async def run() -> T:
+        async with OrderkitClient(api_url(settings), settings.api_key) as client:
+            return await question(client)
+
+    return asyncio.run(run())
+
+
+@app.command("start")
+def start_command(
+    order_id: OrderIdArgument,
+    faults: Annotated[str, typer.Option(help="A scenario, or a script: charge=error,hang,ok")] = "calm",
+    seed: Annotated[int, typer.Option(help="The scenario's seed.")] = 0,
+    policy: Annotated[str, typer.Option(help="spec or budget")] = "spec",
+    review: Annotated[str, typer.Option(help="auto, human or none")] = "auto",
+    deadline: Annotated[float, typer.Option(help="Seconds to the decision.")] = 15,
+    payment_id: Annotated[str, typer.Option(help="Idempotency key of the payment.")] = "",
+    item: Annotated[list[str] | None, typer.Option(help="sku,quantity,price; repeat for more.")] = None,
+    address: Annotated[str, typer.Option(help="street, city, state, zip")] = "",
+    wait: Annotated[bool, typer.Option(help="Wait until the order has ended.")] = False,
+    json: Json = False,
+) -> None:
+    """Start an order; the same one again starts nothing."""
+    body = start_body(
+        faults=faults, seed=seed, policy=policy, review=review, deadline=deadline,
+        payment_id=payment_id, items=item, address=address,
+    )  # fmt: skip
+    started = ask(lambda client: client.start(order_id, body))
+    verb = "started" if started.created else "had been started before"
+    if not (wait and json):
+        answer(json, started.model_dump(mode="json"), lambda: out.print(f"order {order_id} {verb}, {started.amount}"))
+    if wait:
+        status = ask(lambda client: client.wait(order_id, body.deadline + 30))
+        data = {**started.model_dump(mode="json"), **status.model_dump(mode="json")}
+        answer(json, data, lambda: out.print(f"order {order_id}: {coloured(status.state)}"))
+
+
+@app.command("status")
+def status_command(order_id: OrderIdArgument, json: Json = False) -> None:
+    """Show where an order stands."""
+    status = ask(lambda client: client.status(order_id))
+    data = status.model_dump(mode="json")
+    rows = [(name, value) for name, value in data.items() if value not in (None, [], {})]
+    answer(json, data, lambda: out.print(table(("", ""), rows)))
+
+
+@app.command("events")
+def events_command(order_id: OrderIdArgument, json: Json = False) -> None:
+    """Show what happened to an order, oldest first."""
+    page = ask(lambda client: client.events(order_id))
+    rows = [(e.ts.strftime("%H:%M:%S.%f")[:-3], e.type, e.step, e.attempt, e.outcome, e.error) for e in page.events]
+    columns = ("time (UTC)", "event", "step", "attempt", "outcome", "error")
+    answer(json, page.model_dump(mode="json"), lambda: out.print(table(columns, rows)))
+
+
+@app.command("attempts")
+def attempts_command(order_id: OrderIdArgument, json: Json = False) -> None:
+    """Show each attempt of each step, its outcome and its duration."""
+    attempts = ask(lambda client: client.attempts(order_id))
+    answer(json, attempts.model_dump(mode="json"), lambda: out.print(attempts_table(attempts)))
+
+
+def attempts_table(attempts: AttemptList) -> Table:
+    """One line an attempt."""
+    rows = [(a.step, a.attempt, a.outcome, a.duration_seconds, a.error, a.workflow_id) for a in attempts.attempts]
+    return table(("step", "attempt", "outcome", "seconds", "error", "workflow"), rows)
+
+
+@app.command("list")
+def list_command(
+    state: Annotated[str | None, typer.Option(help="Only orders in this state.")] = None,
+    prefix: Annotated[str | None, typer.Option(help="Only ids that begin like this.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=500)] = 50,
+    json: Json = False,
+) -> None:
+    """List orders, newest first."""
+    from orderkit.core.orders import OrderState
+    from orderkit.errors import InvalidOrder, Problem
+
+    if state is not None and state not in list(OrderState):
+        raise InvalidOrder([Problem("state", f"use one of: {', '.join(OrderState)}")])
+    wanted = OrderState(state) if state else None
+    page = ask(lambda client: client.list(wanted, prefix, limit))
+    rows = [(o.order_id, o.state, o.policy, o.amount, o.duration_seconds, o.stop_reason) for o in page.orders]
+    columns = ("order", "state", "policy", "amount", "seconds", "why stopped")
+    answer(json, page.model_dump(mode="json"), lambda: out.print(table(columns, rows)))
+
+
+@app.command("cancel")
+def cancel_command(order_id: OrderIdArgument, by: By, reason: str = "", json: Json = False) -> None:
+    """Cancel an order, unless the carrier has the package."""
+    from orderkit.api.models import CancelBody
+
+    told = checked(CancelBody, {"reason": reason, "cancelled_by": by})
+    done = ask(lambda client: client.cancel_now(order_id, told.cancelled_by, told.reason))
+    answer(json, done.model_dump(mode="json"), lambda: out.print(done.message))
+
+
+@app.command("address")
+def address_command(
+    order_id: OrderIdArgument,
+    new_address: Annotated[str, typer.Argument(help="street, city, state, zip")],
+    by: By,
+    json: Json = False,
+) -> None:
+    """Send the package elsewhere, unless the carrier has it."""
+    from orderkit.api.models import UpdateAddressBody
+
+    change = checked(UpdateAddressBody, {"new_address": address_fields(new_address), "updated_by": by})
+    done = ask(lambda client: client.update_address_now(order_id, change))
+    answer(json, done.model_dump(mode="json"), lambda: out.print(done.message))
+
+
+@app.command("approve")
+def approve_command(order_id: OrderIdArgument, by: By, note: str = "", json: Json = False) -> None:
+    """Approve an order in review."""
+    _review(order_id, True, by, note, json)
+
+
+@app.command("reject")
+def reject_command(order_id: OrderIdArgument, by: By, note: str = "", json: Json = False) -> None:
+    """Reject an order in review, which cancels it."""
+    _review(order_id, False, by, note, json)
+
+
+def _review(order_id: str, approve: bool, by: str, note: str, json: bool) -> None:
+    from orderkit.api.models import DecisionBody
+
+    told = checked(DecisionBody, {"reviewer": by, "note": note})
+    done = ask(lambda client: client.review_now(order_id, approve, told.reviewer, told.note))
+    answer(json, done.model_dump(mode="json"), lambda: out.print(done.message))

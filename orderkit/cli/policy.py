@@ -1,0 +1,175 @@
+"""`orderkit policy …`: what a retry policy can be expected to do, and what it does."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from orderkit.cli.output import Json, answer, err, out, table
+
+if TYPE_CHECKING:
+    from orderkit.analysis.prediction import Prediction
+    from orderkit.core.policies import Policy
+
+app = typer.Typer(help="Predict and measure what a retry policy achieves.", no_args_is_help=True)
+Faults = Annotated[str, typer.Option(help="A scenario, or a script: charge=error,hang,ok")]
+Names = Annotated[list[str] | None, typer.Option("--policy", help="spec or budget; both by default.")]
+Seed = Annotated[int, typer.Option(help="Of the fault plan, and of the simulation.")]
+Deadline = Annotated[float, typer.Option(help="Seconds.")]
+Overhead = Annotated[float, typer.Option(help="What each attempt costs besides its faults, seconds.")]
+
+
+def _policies(names: Sequence[str] | None) -> list[Policy]:
+    from orderkit.core.policies import POLICIES
+    from orderkit.errors import InvalidOrder, Problem
+
+    for name in names or []:
+        if name not in POLICIES:
+            raise InvalidOrder([Problem("policy", f"use one of: {', '.join(POLICIES)}")])
+    return [POLICIES[name] for name in names or POLICIES]
+
+
+def _numbers(prediction: Prediction) -> dict[str, Any]:
+    return {
+        "shipped_within_deadline": prediction.shipped_within_deadline,
+        "decided_within_deadline": prediction.decided_within_deadline,
+        "mean_seconds": prediction.mean_seconds,
+        "quantiles": {str(q): seconds for q, seconds in prediction.quantiles.items()},
+        "outcomes": dict(prediction.outcomes),
+        "method": prediction.method,
+    }
+
+
+@app.command("predict")
+def predict_command(
+    faults: Faults = "original",
+    policy: Names = None,
+    seed: Seed = 0,
+    deadline: Deadline = 15,
+    overhead: Overhead = 0.03,
+    json: Json = False,
+) -> None:
+    """Compute how many orders ship, and are decided, within the deadline; exactly, without running one."""
+    from orderkit.analysis.assumptions import Assumptions
+    from orderkit.analysis.prediction import predict
+    from orderkit.core.faults import parse_plan
+
+    plan = parse_plan(faults, seed)
+    assumptions = Assumptions(deadline_seconds=deadline, overhead_seconds=overhead)
+    predictions = {each.name: _numbers(predict(plan, each, assumptions)) for each in _policies(policy)}
+    columns = ("policy", "shipped in time", "decided in time", "mean s", "p50 s", "p99 s", "method")
+    rows = [
+        (
+            name,
+            f"{100 * p['shipped_within_deadline']:.2f} %",
+            f"{100 * p['decided_within_deadline']:.2f} %",
+            f"{p['mean_seconds']:.2f}",
+            f"{p['quantiles']['0.5']:.2f}",
+            f"{p['quantiles']['0.99']:.2f}",
+            p["method"],
+        )
+        for name, p in predictions.items()
+    ]
+    answer(json, predictions, lambda: out.print(table(columns, rows)))
+
+
+@app.command("measure")
+def measure_command(
+    faults: Faults = "original",
+    policy: Names = None,
+    seed: Seed = 0,
+    deadline: Deadline = 15,
+    orders: Annotated[int, typer.Option(min=1, help="How many orders of each policy.")] = 1000,
+    at_once: Annotated[int, typer.Option(min=1, help="How many run at a time.")] = 12,
+    json: Json = False,
+) -> None:
+    """Run that many orders for real beside the prediction, then audit them. Exit status 1 on a finding."""
+    from rich.progress import Progress
+
+    from orderkit.audit.audit import audit
+    from orderkit.cli.stack import start
+    from orderkit.connect import connect_temporal
+    from orderkit.core.faults import parse_plan
+    from orderkit.core.orders import OrderId, OrderInput, check_order
+    from orderkit.lab.load import run_orders
+    from orderkit.store.database import open_pool, queries
+
+    policies, plan = _policies(policy), parse_plan(faults, seed)
+    stack = start()
+    os.environ.update(stack.environment())
+    run = os.urandom(2).hex()
+
+    async def measure(each: Policy, bar: Progress) -> tuple[list[dict[str, Any]], int, float]:
+        wanted = [
+            OrderInput(OrderId(f"{each.name}-{run}-{n:05}"), policy=each, faults=plan, deadline_seconds=deadline)
+            for n in range(orders)
+        ]
+        check_order(wanted[0])
+        task = bar.add_task(each.name, total=orders)
+        client = await connect_temporal()
+        ids = await run_orders(client, wanted, at_once, lambda done: bar.update(task, completed=done))
+        async with open_pool(stack.database_url) as pool:
+            rows = [dict(row) async for row in queries.orders_named(pool, order_ids=ids)]
+            overhead = await queries.attempt_overhead(pool, order_ids=ids)
+            findings = [f for f in (await audit(pool, client, ids)).findings if f.kind != "past_deadline"]
+        for finding in findings:
+            err.print(f"{finding.order_id}: {finding.kind}: {finding.evidence}")
+        return rows, len(findings), overhead
+
+    results = {}
+    with Progress(console=err) as bar:
+        for each in policies:
+            rows, findings, overhead = asyncio.run(measure(each, bar))
+            results[each.name] = _compare(each, plan, deadline, rows, findings, overhead)
+    columns = ("policy", "", "predicted", "measured (95 % interval)", "orders", "findings")
+    lines = [
+        (name, what, f"{100 * r[what]['predicted']:.2f} %", r[what]["text"], r["orders"], r["findings"])
+        for name, r in results.items()
+        for what in ("shipped in time", "decided in time")
+    ]
+
+    def show() -> None:
+        out.print(table(columns, lines))
+        for name, r in results.items():
+            times = f"mean {r['mean_seconds']:.2f} s, slowest {r['slowest_seconds']:.1f} s"
+            out.print(f"{name}: {times}, {r['overhead_seconds'] * 1000:.0f} ms an attempt")
+
+    answer(json, results, show)
+    if any(r["findings"] for r in results.values()):
+        raise typer.Exit(1)
+
+
+def _compare(
+    policy: Policy, plan: Any, deadline: float, rows: list[dict[str, Any]], findings: int, overhead: float
+) -> dict[str, Any]:
+    """The shares, each beside its prediction at the overhead that was measured."""
+    from orderkit.analysis.assumptions import Assumptions
+    from orderkit.analysis.comparison import interval
+    from orderkit.analysis.prediction import predict
+
+    assumptions = Assumptions(deadline_seconds=deadline, overhead_seconds=overhead)
+    prediction = asdict(predict(plan, policy, assumptions))
+    in_time = [row for row in rows if row["seconds"] is not None and row["seconds"] <= deadline]
+    hits = {"shipped": sum(row["state"] == "shipped" for row in in_time), "decided": len(in_time)}
+    result: dict[str, Any] = {
+        "orders": len(rows),
+        "findings": findings,
+        "overhead_seconds": overhead,
+        "mean_seconds": sum(row["seconds"] or 0 for row in rows) / len(rows),
+        "slowest_seconds": max(row["seconds"] or 0 for row in rows),
+    }
+    for what, count in hits.items():
+        low, high = interval(count, len(rows))
+        result[f"{what} in time"] = {
+            "predicted": prediction[f"{what}_within_deadline"],
+            "measured": count / len(rows),
+            "low": low,
+            "high": high,
+            "text": f"{100 * count / len(rows):.2f} % ({100 * low:.2f} to {100 * high:.2f})",
+        }
+    return result

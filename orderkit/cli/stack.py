@@ -1,0 +1,122 @@
+"""`up`, `down`, `status`, `doctor`, `lab`, `demo`: the local stack."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from orderkit.cli.output import Json, answer, err, out, table
+
+if TYPE_CHECKING:
+    from orderkit.lab.stack import Stack
+
+_NO_LAB = "no lab was ever started here; start one: orderkit up"
+Workers = Annotated[int, typer.Option("--workers", "-w", min=0, help="How many worker processes.")]
+
+
+def start(workers: int = 1) -> Stack:
+    """Bring the stack up, telling what happens."""
+    from orderkit.lab.lifecycle import up
+    from orderkit.store.migrations import migrate
+
+    with err.status("Starting …") as status:
+        stack = up(workers=workers, migrate=migrate, progress=lambda line: status.update(f"{line} …"))
+    for notice in stack.notices:
+        err.print(f"[yellow]note:[/] {notice}")
+    return stack
+
+
+def _places(stack: Stack) -> dict[str, str]:
+    return {
+        "api": f"{stack.api_url}/docs",
+        "temporal_ui": stack.ui_url,
+        "temporal": stack.temporal_address,
+        "postgres": f"127.0.0.1:{stack.ports.postgres}",
+        "home": str(stack.home),
+    }
+
+
+def up_command(workers: Workers = 1, json: Json = False) -> None:
+    """Start PostgreSQL, Temporal, a worker and the API; a second time adopts what runs."""
+    stack = start(workers)
+    places = _places(stack)
+    answer(json, {**places, "notices": list(stack.notices)}, lambda: out.print(table(("", ""), places.items())))
+
+
+def down_command(json: Json = False) -> None:
+    """Stop everything that the lab started; its data stays."""
+    from orderkit.lab.lifecycle import down
+
+    with err.status("Stopping …"):
+        ended = down()
+    answer(json, {"ended": ended}, lambda: out.print(f"stopped: {', '.join(ended) or 'nothing was running'}"))
+
+
+def status_command(json: Json = False) -> None:
+    """Show what runs, since when, where, and how much memory it takes. Exit status 1 unless all of it runs."""
+    from orderkit.lab.status import status
+
+    rows = status()
+    columns = ("program", "state", "pid", "up s", "MB", "where", "problem")
+    lines = [(r.name, r.state, r.pid, _whole(r.uptime_seconds), round(r.memory_mb), r.url, r.problem) for r in rows]
+    answer(json, [asdict(row) for row in rows], lambda: out.print(table(columns, lines)) if rows else None)
+    if not rows or any(row.state != "running" for row in rows):
+        err.print("not everything runs; start what is missing: orderkit up" if rows else _NO_LAB)
+        raise typer.Exit(1)
+
+
+def _whole(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds)
+
+
+def doctor_command(json: Json = False) -> None:
+    """Say what is wrong and how to mend it. Exit status 1 when something is."""
+    from orderkit.lab.doctor import doctor
+
+    with err.status("Looking …"):
+        checks = doctor()
+    rows = [("ok" if c.ok else "wrong", c.name, c.detail, "" if c.ok else c.remedy) for c in checks]
+    answer(json, [asdict(c) for c in checks], lambda: out.print(table(("", "check", "found", "what to do"), rows)))
+    if not all(check.ok for check in checks):
+        raise typer.Exit(1)
+
+
+def lab_command(
+    workers: Workers = 1,
+    browser: Annotated[bool, typer.Option(help="Open the browser.")] = True,
+    port: Annotated[int, typer.Option(help="JupyterLab's port; a free one where it is taken.")] = 8888,
+) -> None:
+    """Start everything and open JupyterLab on the first notebook. Ctrl-C stops it all; nothing is lost."""
+    from orderkit.lab.jupyter import FIRST_NOTEBOOK, Jupyter, lay_notebooks
+    from orderkit.lab.lifecycle import down
+
+    folder, laid = lay_notebooks(Path.cwd())
+    if laid:
+        err.print(f"Laid {len(laid)} notebooks into {folder}")
+    try:
+        stack = start(workers)
+        with Jupyter(stack, folder, port) as jupyter:
+            url = jupyter.url_of(FIRST_NOTEBOOK)
+            out.print(table(("", ""), _places(stack).items()))
+            out.print(f"\nJupyterLab: [bold]{url}[/]\nCtrl-C stops everything; your work and the orders stay.")
+            if browser:
+                typer.launch(url)
+            jupyter.wait()
+    finally:
+        with err.status("Stopping …"):
+            down()
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    from orderkit.cli.demo import demo_command
+
+    app.command("demo")(demo_command)
+    app.command("lab")(lab_command)
+    app.command("up")(up_command)
+    app.command("down")(down_command)
+    app.command("status")(status_command)
+    app.command("doctor")(doctor_command)

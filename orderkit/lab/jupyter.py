@@ -1,0 +1,135 @@
+"""JupyterLab on the notebooks, as a child in a session of its own; its token kept, nothing fetched from the network."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Self
+
+import httpx
+
+from orderkit.errors import LabError
+from orderkit.lab.ports import another, is_free
+from orderkit.lab.stack import Stack
+
+FIRST_NOTEBOOK = "00_start_here.ipynb"
+
+
+def shipped_notebooks() -> Path:
+    """The folder of the notebooks: inside the installed package, else in the repository."""
+    packaged = Path(__file__).parents[1] / "_notebooks"
+    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "notebooks"
+
+
+def lay_notebooks(beside: Path) -> tuple[Path, list[str]]:
+    """Make sure that `beside/notebooks` has every notebook; never overwrites. Returns the folder and what was laid."""
+    source, folder = shipped_notebooks(), beside / "notebooks"
+    if source == folder:
+        return folder, []
+    laid = []
+    for notebook in sorted(source.glob("*.ipynb")):
+        if not (folder / notebook.name).exists():
+            folder.mkdir(exist_ok=True)
+            shutil.copyfile(notebook, folder / notebook.name)
+            laid.append(notebook.name)
+    return folder, laid
+
+
+class Jupyter:
+    """`with Jupyter(stack, folder, port) as jupyter: jupyter.wait()`; ends with the block."""
+
+    def __init__(self, stack: Stack, folder: Path, port: int = 8888) -> None:
+        self._stack = stack
+        self._folder = folder
+        self.port = port if is_free(port) else 0
+        self.token = secrets.token_urlsafe(24)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def url_of(self, notebook: str) -> str:
+        """Where a notebook opens, with the token."""
+        return f"http://127.0.0.1:{self.port}/lab/tree/{notebook}?token={self.token}"
+
+    def __enter__(self) -> Self:
+        if not self.port:
+            self.port = another({})
+        own = self._stack.home / "jupyter"
+        environment = {
+            **os.environ,
+            **self._stack.environment(),
+            "JUPYTER_TOKEN": self.token,
+            "JUPYTER_CONFIG_DIR": str(own / "config"),
+            "JUPYTER_DATA_DIR": str(own / "data"),
+            "JUPYTER_RUNTIME_DIR": str(own / "runtime"),
+            "IPYTHONDIR": str(own / "ipython"),
+        }
+        command = [
+            sys.executable,
+            "-m",
+            "jupyterlab",
+            "--no-browser",
+            "--ServerApp.ip=127.0.0.1",
+            f"--ServerApp.port={self.port}",
+            "--ServerApp.port_retries=0",
+            f"--ServerApp.root_dir={self._folder}",
+            "--ServerApp.allow_root=True",
+            "--LabApp.news_url=None",
+            "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+            "--LabApp.extension_manager=readonly",
+        ]
+        with self._stack.log("jupyter").open("ab") as log:
+            self._process = subprocess.Popen(
+                command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        try:
+            self._wait_ready()
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def _wait_ready(self, timeout_seconds: float = 60) -> None:
+        assert self._process is not None
+        url = f"http://127.0.0.1:{self.port}/api/status"
+        deadline = time.monotonic() + timeout_seconds
+        with httpx.Client(trust_env=False, headers={"Authorization": f"token {self.token}"}) as client:
+            while time.monotonic() < deadline and self._process.poll() is None:
+                try:
+                    if client.get(url).is_success:
+                        return
+                except httpx.TransportError:
+                    pass
+                time.sleep(0.1)
+        raise LabError(f"JupyterLab did not start; its log: {self._stack.log('jupyter')}")
+
+    def wait(self) -> None:
+        """Until JupyterLab ends, or this process is told to: SIGINT, SIGTERM and SIGHUP raise KeyboardInterrupt."""
+        assert self._process is not None
+
+        def interrupt(number: int, frame: FrameType | None) -> None:
+            raise KeyboardInterrupt
+
+        for name in ("SIGTERM", "SIGHUP"):
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), interrupt)
+        self._process.wait()
+
+    def _end(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(10)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end()
