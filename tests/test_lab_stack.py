@@ -172,6 +172,14 @@ def test_paused_postgres_holds_still_and_resumes(home: Path) -> None:
     assert answers(stack.database_url)
 
 
+def test_postgres_killed_while_paused_is_back(home: Path) -> None:
+    stack = start(home)
+    stack.pause("postgres")
+    killed = stack.kill("postgres")
+    assert stack.wait_running("postgres", other_than=killed) != killed
+    until(lambda: answers(stack.database_url))
+
+
 def test_workers_scale_by_name(home: Path) -> None:
     stack = start(home, ())
     for count in (3, 1, 0):

@@ -91,7 +91,9 @@ class Stack:
         if not restart:
             process.suspend()  # so that it does not live to see the polite request
             self.supervisor.stop(program)
+        children = process.children(recursive=True)
         process.kill()
+        wake(children)  # a paused backend of PostgreSQL would hold the shared memory, and no new one could start
         if wait_gone([process], 5):
             raise LabError(f"{program} (pid {process.pid}) is still there 5 s after SIGKILL")
         return process.pid
