@@ -19,6 +19,7 @@ T = TypeVar("T")
 
 READ_SECONDS = 1.5
 _RETRY_SECONDS = 0.3
+_WRONG_SCHEMA = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.UndefinedFunctionError)
 
 
 class Backends:
@@ -49,9 +50,9 @@ class Backends:
                 return await query(self.pool)
         except AWAY as error:
             raise DependencyUnavailable("postgresql", f"PostgreSQL does not answer ({type(error).__name__})") from error
-        except asyncpg.UndefinedTableError as error:
+        except _WRONG_SCHEMA as error:
             raise DependencyUnavailable(
-                "postgresql", "PostgreSQL has no orderkit tables yet; run: orderkit db migrate"
+                "postgresql", "PostgreSQL does not have this version's schema; run: orderkit db migrate"
             ) from error
 
     @asynccontextmanager

@@ -89,7 +89,8 @@ class HealthMonitor:
                 await self.check()
             except Exception:
                 logger.exception("the health check failed")
-            await asyncio.sleep(CHECK_SECONDS)
+            # What is being started or mended is looked at more often, so that nobody waits for our clock.
+            await asyncio.sleep(CHECK_SECONDS if self._latest.status == "ok" else CHECK_SECONDS / 5)
 
     async def check(self) -> None:
         """Look at everything once."""

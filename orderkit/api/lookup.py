@@ -10,7 +10,7 @@ from orderkit.api.backends import Backends
 from orderkit.api.models import OrderStatus, Outcome, Payment, StepError
 from orderkit.core.orders import OrderId, order_workflow_id
 from orderkit.errors import DependencyUnavailable, OrderClosed, OrderkitError, OrderNotFound
-from orderkit.store.status import order_identity, order_status
+from orderkit.store.status import OrderIdentity, order_identity, order_status
 
 
 def no_order(order_id: OrderId) -> OrderNotFound:
@@ -30,6 +30,16 @@ async def check_known(backends: Backends, order_id: OrderId) -> None:
         await _without_row(backends, order_id)
 
 
+async def check_open(backends: Backends, order_id: OrderId) -> None:
+    """Raise OrderClosed when the database says so: the workflow may run on for a moment, deaf."""
+    try:
+        found = await backends.read(lambda pool: order_identity(pool, order_id))
+    except DependencyUnavailable:
+        return
+    if found is not None and found.closed:
+        raise _closed(order_id, found)
+
+
 async def why_no_answer(backends: Backends, order_id: OrderId) -> OrderkitError:
     """The error for a message that Temporal could not hand to any running workflow: unknown, or closed."""
     try:
@@ -44,8 +54,12 @@ async def why_no_answer(backends: Backends, order_id: OrderId) -> OrderkitError:
         workflow = await _view(backends, order_id)
         return no_order(order_id) if workflow is None else OrderClosed(f"order {order_id} has ended without a record")
     if found.closed:
-        return OrderClosed(f"order {order_id} has ended: it is {found.state}")
+        return _closed(order_id, found)
     return OrderClosed(f"order {order_id} is {found.state}, but its workflow no longer runs; it waits to be reconciled")
+
+
+def _closed(order_id: OrderId, found: OrderIdentity) -> OrderClosed:
+    return OrderClosed(f"order {order_id} has ended: it is {found.state}")
 
 
 async def _view(backends: Backends, order_id: OrderId) -> temporal.WorkflowView | None:

@@ -9,7 +9,7 @@ from fastapi import APIRouter
 
 from orderkit.api import temporal
 from orderkit.api.backends import Backends
-from orderkit.api.lookup import why_no_answer
+from orderkit.api.lookup import check_open, why_no_answer
 from orderkit.api.models import CancelBody, DecisionBody, MessageSent, ReviewBody, UpdateAddressBody, UpdateDone
 from orderkit.api.parameters import IdempotencyKey, OrderIdPath
 from orderkit.api.problems import documented
@@ -37,6 +37,7 @@ def signal_routes(backends: Backends) -> APIRouter:
 
     async def send(order_id: OrderId, name: SignalName, message: temporal.Signal) -> MessageSent:
         _check(message)
+        await check_open(backends, order_id)
         try:
             await temporal.signal(backends.temporal, order_id, _SIGNALS[name], message)
         except OrderNotFound:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from orderkit.core.orders import Address, check_address
+from orderkit.core.orders import Address, check_address, has_control_characters
 from orderkit.errors import Problem
 
 
@@ -112,6 +112,7 @@ def check_message(message: CancelOrder | UpdateAddress | ReviewDecision | Review
             texts = {"reviewer": message.reviewer, "note": message.note}
             required = ("reviewer",)
     problems = [Problem(name, "at most 500 characters") for name, text in texts.items() if len(text) > 500]
+    problems += [Problem(name, "no control characters") for name, text in texts.items() if has_control_characters(text)]
     problems += [Problem(name, "say who; it must not be empty") for name in required if not texts[name].strip()]
     if isinstance(message, UpdateAddress):
         problems += check_address(message.new_address)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -197,8 +198,8 @@ def check_items(items: list[Item]) -> list[Problem]:
         return [Problem("items", f"an order has 1 to {MAX_ITEMS} items, this one has {len(items)}")]
     problems = []
     for number, item in enumerate(items):
-        if not 1 <= len(item.sku.strip()) <= 64:
-            problems.append(Problem(f"items[{number}].sku", "a sku has 1 to 64 characters"))
+        if not 1 <= len(item.sku.strip()) <= 64 or has_control_characters(item.sku):
+            problems.append(Problem(f"items[{number}].sku", "a sku has 1 to 64 characters, on one line"))
         if not 1 <= item.quantity <= MAX_QUANTITY:
             problems.append(Problem(f"items[{number}].quantity", f"use 1 to {MAX_QUANTITY}, not {item.quantity}"))
         if not 0 <= item.unit_price_cents <= MAX_UNIT_PRICE_CENTS:
@@ -206,6 +207,11 @@ def check_items(items: list[Item]) -> list[Problem]:
     if not problems and sum(item.quantity * item.unit_price_cents for item in items) == 0:
         problems.append(Problem("items", "the order's total is 0.00; there is nothing to charge"))
     return problems
+
+
+def has_control_characters(text: str) -> bool:
+    """Line breaks, NUL and the like: no label can print them, and PostgreSQL cannot hold a NUL."""
+    return any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in text)
 
 
 def check_address(address: Address) -> list[Problem]:
@@ -222,10 +228,10 @@ def check_address(address: Address) -> list[Problem]:
             problems.append(Problem(f"address.{name}", "must not be empty"))
         elif len(value) > longest:
             problems.append(Problem(f"address.{name}", f"at most {longest} characters"))
-        elif not value.isprintable():
-            problems.append(Problem(f"address.{name}", "must be printable text on one line"))
-    if len(address.name) > 80 or (address.name and not address.name.isprintable()):
-        problems.append(Problem("address.name", "at most 80 printable characters"))
+        elif has_control_characters(value):
+            problems.append(Problem(f"address.{name}", "must be text on one line, without control characters"))
+    if len(address.name) > 80 or has_control_characters(address.name):
+        problems.append(Problem("address.name", "at most 80 characters, without control characters"))
     if not problems:
         if not any(character.isalpha() for character in address.city):
             problems.append(Problem("address.city", "must contain a letter"))

@@ -138,6 +138,7 @@ def test_messages_say_who() -> None:
     assert check_message(CancelOrder("changed my mind", "ann")) == []
     assert [p.field for p in check_message(CancelOrder("", " "))] == ["cancelled_by"]
     assert [p.field for p in check_message(ReviewDecision("", "x" * 501))] == ["note", "reviewer"]
+    assert [p.field for p in check_message(CancelOrder("a\x00b", "ann"))] == ["reason"]
     bad = UpdateAddress(replace(DEFAULT_ADDRESS, city=""), "ann")
     assert [p.field for p in check_message(bad)] == ["address.city"]
 
