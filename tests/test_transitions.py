@@ -36,7 +36,7 @@ from orderkit.core.orders import (
 )
 from orderkit.errors import KeyRefused, StepRefused
 from orderkit.lab.stack import Stack
-from orderkit.store.database import open_pool
+from orderkit.store.database import Pool, open_pool
 from orderkit.store.orders import PostgresOrders
 from orderkit.store.world import SimulatedCarrier, SimulatedPaymentProvider
 
@@ -46,7 +46,7 @@ numbers = itertools.count()
 class Transitions(RuleBasedStateMachine):
     """A model of one order beside the real row. Every operation may come at any time, and again."""
 
-    database_url: str
+    pool: Pool
     runner: asyncio.Runner
 
     @initialize()
@@ -58,11 +58,8 @@ class Transitions(RuleBasedStateMachine):
         self.run(lambda orders, _, __: orders.create(self.order, datetime.now(UTC)))
 
     def run(self, call: object) -> object:
-        async def do() -> object:
-            async with open_pool(self.database_url, 1) as pool:
-                return await call(PostgresOrders(pool), SimulatedPaymentProvider(pool), SimulatedCarrier(pool))  # type: ignore[operator]
-
-        return self.runner.run(do())
+        world = PostgresOrders(self.pool), SimulatedPaymentProvider(self.pool), SimulatedCarrier(self.pool)
+        return self.runner.run(call(*world))  # type: ignore[operator]
 
     def expect(self, to: OrderState, call: object) -> None:
         """The call succeeds where the transition is allowed or was made before; else it is refused."""
@@ -160,13 +157,17 @@ class Transitions(RuleBasedStateMachine):
 
 def test_the_database_follows_the_model(servers: Stack) -> None:
     with asyncio.Runner() as runner:
-        Transitions.database_url, Transitions.runner = servers.database_url, runner
-        run_state_machine_as_test(  # type: ignore[no-untyped-call]
-            Transitions,
-            settings=settings(
-                max_examples=25, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck)
-            ),
-        )
+        opened = open_pool(servers.database_url, 1)
+        Transitions.pool, Transitions.runner = runner.run(opened.__aenter__()), runner
+        try:
+            run_state_machine_as_test(  # type: ignore[no-untyped-call]
+                Transitions,
+                settings=settings(
+                    max_examples=60, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
+                ),
+            )
+        finally:
+            runner.run(opened.__aexit__(None, None, None))
 
 
 @pytest.mark.parametrize("state", OrderState)
