@@ -25,7 +25,6 @@ class Assumptions:
     restart_seconds: float = 2.0  # from a crash of the worker until another takes attempts
     steps: tuple[Step, ...] = FORWARD_STEPS  # leave out REVIEW for an order without review
     ships_again: bool = True  # a failed dispatch starts another shipping run while the time lasts
-    restarts_ship: bool = True  # the end of the forward path interrupts even the last step, which is then run anew
 
     @property
     def forward_seconds(self) -> float:

@@ -52,6 +52,7 @@ BAR_HEIGHT = 0.5
 PLOT_PIXELS = 1020  # about the width of the plot: what fits a bar is judged by it
 CHARACTER_PIXELS = 9.5  # of small text
 THIN_PIXELS = 5
+DOTS = (0, (1, 0.6))
 
 
 @dataclass(frozen=True)
@@ -85,13 +86,18 @@ def order_timeline(timeline: pd.DataFrame, deadline_seconds: float | None = None
     axes = chart.subplots()
     rows = _rows(attempts, events)
     _draw_child(axes, rows, attempts, scale)
+    review = _review_wait(attempts, events)
     for row, step in enumerate(rows):
         of_step = attempts[attempts["name"] == step]
         _draw_attempts(axes, row, of_step, scale)
-        _draw_events(axes, row, events[events["row"] == step], of_step, scale)
-    timer = _draw_review(axes, rows, attempts, events)
+        drawn = [*of_step["start_seconds"], *of_step["end_seconds"]]
+        if review and step == Step.REVIEW:
+            axes.hlines(row, *review, color=BLUE, linewidth=4, linestyle=DOTS, zorder=2)
+            drawn += review
+        _draw_events(axes, row, events[events["row"] == step], drawn, scale)
     lines = [Line2D([], [], color=INK, linewidth=1.5, label="wait before a retry")] if _has_waits(attempts) else []
-    lines += [timer] if timer else []
+    if review:
+        lines.append(Line2D([], [], color=BLUE, linewidth=4, linestyle=DOTS, label="waiting for the review"))
     lines += [_EVENT] if len(events) else []
     if near and deadline_seconds is not None:
         lines.append(deadline_line(axes, deadline_seconds))
@@ -183,8 +189,8 @@ def _draw_attempts(axes: Axes, row: int, attempts: pd.DataFrame, scale: _Scale) 
             numbered = middle
 
 
-def _draw_events(axes: Axes, row: int, events: pd.DataFrame, attempts: pd.DataFrame, scale: _Scale) -> None:
-    """Diamonds under the bars; what they are stands beside them, on the side that has room."""
+def _draw_events(axes: Axes, row: int, events: pd.DataFrame, drawn: list[float], scale: _Scale) -> None:
+    """Diamonds under the bars; what they are stands beside what is drawn there, on the side that has room."""
     if events.empty:
         return
     height = row + BAR_HEIGHT / 2 + 0.04
@@ -202,15 +208,16 @@ def _draw_events(axes: Axes, row: int, events: pd.DataFrame, attempts: pd.DataFr
     text = ", then ".join(_label(name, detail) for name, detail in zip(events["name"], events["detail"], strict=True))
     gap = scale.seconds(12)
     wide = len(text) * CHARACTER_PIXELS
-    left_edge = min([float(seconds.min()), *attempts["start_seconds"]])
-    right_edge = max([float(seconds.max()), *attempts["end_seconds"]])
+    left_edge, right_edge = min([seconds.min(), *drawn]), max([seconds.max(), *drawn])
     if scale.pixels(scale.end_seconds - right_edge) > wide + 12:
         axes.text(right_edge + gap, row, text, va="center", fontsize=12)
     elif scale.pixels(left_edge) > wide + 12:
         axes.text(left_edge - gap, row, text, va="center", ha="right", fontsize=12)
     else:
         box = {"facecolor": "white", "edgecolor": "none", "boxstyle": "round,pad=0.15", "alpha": 0.9}
-        axes.text(float(seconds.max()) - gap, height, text, va="center", ha="right", fontsize=12, bbox=box, zorder=5)
+        before = scale.pixels(seconds.max()) > wide + 12
+        place, side = (seconds.max() - gap, "right") if before else (seconds.max() + gap, "left")
+        axes.text(place, height, text, va="center", ha=side, fontsize=12, bbox=box, zorder=5)
 
 
 def _label(name: str, detail: str) -> str:
@@ -220,16 +227,14 @@ def _label(name: str, detail: str) -> str:
     return text if len(text) <= 60 else f"{text[:58]} …"
 
 
-def _draw_review(axes: Axes, rows: list[str], attempts: pd.DataFrame, events: pd.DataFrame) -> Line2D | None:
+def _review_wait(attempts: pd.DataFrame, events: pd.DataFrame) -> tuple[float, float] | None:
     """The review's waiting: from the end of its step to the approval, the stop, or the last thing known."""
     opened = attempts[(attempts["name"] == Step.REVIEW) & (attempts["outcome"] == "completed")]["end_seconds"]
     if opened.empty:
         return None
     ended = events[events["name"].isin(["order_approved", "order_stopped"])]["start_seconds"]
-    ends = float(ended.min()) if len(ended) else float(attempts["end_seconds"].max())
-    row = rows.index(Step.REVIEW)
-    axes.hlines(row, float(opened.max()), ends, color=BLUE, linewidth=4, linestyle=(0, (1, 0.6)), zorder=2)
-    return Line2D([], [], color=BLUE, linewidth=4, linestyle=(0, (1, 0.6)), label="waiting for the review")
+    last = max([*attempts["end_seconds"], *events["end_seconds"]])
+    return float(opened.max()), float(ended.min() if len(ended) else last)
 
 
 def _finish_axes(axes: Axes, rows: list[str], attempts: pd.DataFrame, scale: _Scale) -> None:

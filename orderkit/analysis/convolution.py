@@ -107,19 +107,12 @@ class Convolution:
         self._stop_late(arrived.sum() - gone, undo)
         return self._shipped(dispatched, too_late + grid.at(self._limit, unanswered))
 
-    def _shipped(self, dispatched: Mass, stops_in_vain: Mass) -> Mass:
-        """The last step. A stop that comes too late starts it (again), with the same fates, after the database's no."""
-        grid, limit = self._grid, self._limit
+    def _shipped(self, dispatched: Mass, stopped_in_vain: Mass) -> Mass:
+        """The last step; after a stop that came too late, it starts when the database has said so."""
+        grid = self._grid
         effect = self._chain(Step.SHIP).effect if Step.SHIP in self._assumptions.steps else grid.at(0)
-        again = grid.then(stops_in_vain, effect)
-        shipped = grid.then(dispatched, effect)
-        if self._assumptions.restarts_ship:
-            shipped = self._in_time(shipped)
-            interrupted = grid.nothing()  # by the time that the effect takes from the step's start
-            for steps in range(1, grid.size):
-                interrupted[steps] = effect[steps] * dispatched[max(0, limit - steps + 1) : limit + 1].sum()
-            again += grid.then(grid.at(limit), interrupted)
-        return shipped + grid.then(self._chain(Step.STOP).completed, again)
+        refused = grid.then(self._chain(Step.STOP).completed, stopped_in_vain)
+        return grid.then(dispatched + refused, effect)
 
     # Stops
 

@@ -110,10 +110,7 @@ class _Simulation:
             while self._undo:
                 now = self._step(self._undo.pop(), now).ends
             return stopped.state, self._step(Step.CLOSE, now).effect
-        shipping = self._ship(now, self._limit if self._assumptions.restarts_ship else NEVER)
-        if shipping.effect <= self._limit + TOLERANCE or not self._assumptions.restarts_ship:
-            return OrderState.SHIPPED, shipping.effect
-        return OrderState.SHIPPED, self._ship(self._step(Step.STOP, self._limit).ends).effect
+        return OrderState.SHIPPED, self._ship(now).effect
 
     def _go_forward(self) -> float:
         now = 0.0
@@ -149,10 +146,10 @@ class _Simulation:
                 raise _Stopped(now)
             run, prior_attempts = run + 1, prior_attempts + dispatch.attempts
 
-    def _ship(self, now: float, until: float = NEVER) -> _Result:
+    def _ship(self, now: float) -> _Result:
         if Step.SHIP not in self._assumptions.steps:
             return _Result(now, completed=True, effect=now)
-        return self._step(Step.SHIP, now, until=until)
+        return self._step(Step.SHIP, now)
 
     def _in_time(self, seconds: float) -> float:
         if seconds > self._limit + TOLERANCE:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from orderkit.core.steps import SCENARIO_STEPS, Step
+from orderkit.core.steps import DECLINABLE, SCENARIO_STEPS, Step
 from orderkit.errors import InvalidFaultPlan
 
 HANG_SECONDS = 300.0
@@ -131,8 +131,9 @@ def check_plan(plan: FaultPlan) -> None:
             raise InvalidFaultPlan(f"unknown step {step!r} in the script; use one of: {', '.join(Step)}")
         if len(faults) > 1000:
             raise InvalidFaultPlan(f"the script of {step!r} is longer than 1000 attempts")
-        for fault in faults:
-            parse_fault(fault)
+        for fault in map(parse_fault, faults):
+            if fault.kind is FaultKind.DECLINE and step not in DECLINABLE:
+                raise InvalidFaultPlan(f"nobody can decline {step!r}, it is tried until done; use error or hang")
 
 
 def decide(plan: FaultPlan, order_id: str, step: Step, attempt: int) -> Fault:

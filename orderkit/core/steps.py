@@ -43,6 +43,9 @@ ACTIVITY_STEPS: dict[str, Step] = {
 
 STEP_ACTIVITIES: dict[Step, str] = {step: activity for activity, step in ACTIVITY_STEPS.items()}
 
+# What is tried until it is done cannot be declined: the compensations, and all that follows the point of no return.
+DECLINABLE = frozenset({Step.RECEIVE, Step.VALIDATE, Step.REVIEW, Step.CHARGE, Step.PREPARE, Step.DISPATCH})
+
 # A scenario's random faults strike these, the calls that reach outside; a script can strike any step.
 SCENARIO_STEPS = frozenset(
     {

@@ -24,6 +24,8 @@ DATABASE = "temporal.db"
 _OPTIONS = (
     # Without it every timer takes about a second, however short.
     "--dynamic-config-value 'history.timerProcessorMaxTimeShift=\"10ms\"' "
+    # Timers are read at most this often a second; the default puts them off by 0.1 to 0.3 s when there are many.
+    "--dynamic-config-value history.timerProcessorMaxPollRPS=10000 "
     # With a write-ahead log nothing acknowledged is lost to a kill, and starts are nearly twice as fast; only a power
     # cut can take the last moments.
     "--sqlite-pragma journal_mode=WAL --sqlite-pragma synchronous=NORMAL "

@@ -81,6 +81,7 @@ def test_a_script_decides_attempt_by_attempt_then_the_scenario_does() -> None:
     "text",
     [
         "tempest",
+        "refund=decline",
         "charge",
         "charge=explode",
         "charge=slow",
@@ -92,7 +93,7 @@ def test_a_script_decides_attempt_by_attempt_then_the_scenario_does() -> None:
     ],
 )
 def test_what_is_not_understood_is_refused_with_the_choices(text: str) -> None:
-    with pytest.raises(InvalidFaultPlan, match=r"use one of|write step=fault|only slow"):
+    with pytest.raises(InvalidFaultPlan, match=r"tried until done|use one of|write step=fault|only slow"):
         parse_plan(text)
 
 
