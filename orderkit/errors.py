@@ -6,6 +6,7 @@ policies and recorded histories match on them.
 OrderkitError
 ├── SettingsError              a setting is missing or wrong
 ├── LabError                   the local stack cannot do what was asked
+│   └── WaitExpired            what was awaited did not happen in time; says why
 ├── DependencyUnavailable      PostgreSQL, Temporal or the API is away
 ├── InvalidOrder               bad input; never retried
 ├── InvalidFaultPlan           an unknown scenario, step or fault
@@ -30,6 +31,10 @@ class OrderkitError(Exception):
     def __init__(self, message: str | None = None) -> None:
         super().__init__(message or (self.__doc__ or type(self).__name__).splitlines()[0])
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows: the message says what is wrong and what to do; the way through our code does not."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class SettingsError(OrderkitError):
     """A setting is missing or wrong."""
@@ -37,6 +42,14 @@ class SettingsError(OrderkitError):
 
 class LabError(OrderkitError):
     """The local stack cannot do what was asked."""
+
+
+class WaitExpired(LabError):
+    """What was awaited did not happen in time."""
+
+    def __init__(self, what: str, evidence: list[str]) -> None:
+        super().__init__(what + "".join(f"\n- {line}" for line in evidence))
+        self.evidence = evidence
 
 
 class DependencyUnavailable(OrderkitError):

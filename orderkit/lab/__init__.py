@@ -1,1 +1,27 @@
-"""The lab: PostgreSQL, Temporal, workers and API as supervised processes of their own, with state in one folder."""
+"""The lab: PostgreSQL, Temporal, workers and API as supervised processes of their own, with state in one folder.
+
+In a notebook: `from orderkit.lab import Lab, source`. Both load when they are asked for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from orderkit.lab.notebook import Lab
+    from orderkit.lab.notebook_display import source
+
+__all__ = ["Lab", "source"]
+
+
+def __getattr__(name: str) -> object:
+    """`Lab` and `source`, late."""
+    if name == "Lab":
+        from orderkit.lab.notebook import Lab
+
+        return Lab
+    if name == "source":
+        from orderkit.lab.notebook_display import source
+
+        return source
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,21 +5,24 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Self
 
 import httpx
+import psutil
 
 from orderkit.errors import LabError
 from orderkit.lab.ports import another, is_free
+from orderkit.lab.processes import end
 from orderkit.lab.stack import Stack
 
 FIRST_NOTEBOOK = "00_start_here.ipynb"
+_FOLDER = "jupyter"
+_STARTER = "ORDERKIT_JUPYTER_STARTER"
 
 
 def shipped_notebooks() -> Path:
@@ -42,6 +45,22 @@ def lay_notebooks(beside: Path) -> tuple[Path, list[str]]:
     return folder, laid
 
 
+def end_orphans(home: Path) -> list[str]:
+    """End a JupyterLab whose `orderkit lab` was killed, unless we run inside it; returns what was ended."""
+    ancestors = {process.pid for process in psutil.Process().parents()}
+    orphans = []
+    for record in (home / _FOLDER / "runtime").glob("jpserver-*.json"):  # JupyterLab's own: one for each that runs
+        try:
+            process = psutil.Process(int(record.stem.partition("-")[2]))
+            starter = process.environ().get(_STARTER, "")
+            if starter and starter != str(process.ppid()) and process.pid not in ancestors:
+                orphans.append(process)
+        except (psutil.Error, ValueError):
+            continue  # gone, or somebody else's
+    end(orphans)
+    return ["jupyter"] * bool(orphans)
+
+
 class Jupyter:
     """`with Jupyter(stack, folder, port) as jupyter: jupyter.wait()`; ends with the block."""
 
@@ -59,10 +78,11 @@ class Jupyter:
     def __enter__(self) -> Self:
         if not self.port:
             self.port = another({})
-        own = self._stack.home / "jupyter"
+        own = self._stack.home / _FOLDER
         environment = {
             **os.environ,
             **self._stack.environment(),
+            _STARTER: str(os.getpid()),
             "JUPYTER_TOKEN": self.token,
             "JUPYTER_CONFIG_DIR": str(own / "config"),
             "JUPYTER_DATA_DIR": str(own / "data"),
@@ -82,6 +102,8 @@ class Jupyter:
             "--LabApp.news_url=None",
             "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
             "--LabApp.extension_manager=readonly",
+            # Else it runs npm to look for language servers, which writes into the learner's home.
+            "--LanguageServerManager.autodetect=False",
         ]
         with self._stack.log("jupyter").open("ab") as log:
             self._process = subprocess.Popen(
@@ -109,15 +131,8 @@ class Jupyter:
         raise LabError(f"JupyterLab did not start; its log: {self._stack.log('jupyter')}")
 
     def wait(self) -> None:
-        """Until JupyterLab ends, or this process is told to: SIGINT, SIGTERM and SIGHUP raise KeyboardInterrupt."""
+        """Until JupyterLab ends."""
         assert self._process is not None
-
-        def interrupt(number: int, frame: FrameType | None) -> None:
-            raise KeyboardInterrupt
-
-        for name in ("SIGTERM", "SIGHUP"):
-            if hasattr(signal, name):
-                signal.signal(getattr(signal, name), interrupt)
         self._process.wait()
 
     def _end(self) -> None:

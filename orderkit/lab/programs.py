@@ -19,6 +19,7 @@ from orderkit.lab.processes import MARK
 
 MAX_WORKERS = 8
 SERVERS = ("postgres", "temporal")
+CODEC_KEY = "codec.key"  # in the home; where it is, all of the lab encrypts what Temporal stores
 PROGRAMS = (*SERVERS, "worker", "api")
 
 
@@ -47,7 +48,8 @@ def standard(home: Path, ports: Ports) -> list[Program]:
 
 def environment(home: Path, ports: Ports, database_url: str) -> dict[str, str]:
     """What a process must be told to use this lab, and nothing but this lab."""
-    return {
+    codec_key = {"ORDERKIT_CODEC_KEY_FILE": str(home / CODEC_KEY)} if (home / CODEC_KEY).exists() else {}
+    return codec_key | {
         "ORDERKIT_HOME": str(home),
         "ORDERKIT_DATABASE_URL": database_url,
         "ORDERKIT_API_PORT": str(ports.api),

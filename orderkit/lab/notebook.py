@@ -1,0 +1,163 @@
+"""`Lab`: what a notebook holds in its hand. Every call is bounded in time and says why when it gives up."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from contextlib import AsyncExitStack
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from orderkit.client import OrderkitClient
+from orderkit.errors import LabError
+from orderkit.lab.doctor import is_elsewhere
+from orderkit.lab.notebook_charts import Charts
+from orderkit.lab.notebook_display import Audit, Links, Order
+from orderkit.lab.notebook_levers import Program, Workers
+from orderkit.lab.notebook_orders import Orders
+from orderkit.lab.notebook_progress import with_progress
+from orderkit.lab.notebook_tables import Tables
+from orderkit.lab.programs import PROGRAMS
+from orderkit.lab.stack import Stack, load
+from orderkit.settings import Settings, find_home
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from temporalio.client import Client
+
+    from orderkit.store.database import Pool
+
+# Where nobody set logging up, warnings go to the cell: a pool that lost its server, which the lessons kill on purpose.
+for library in ("asyncpg", "temporalio"):
+    logging.getLogger(library).addHandler(logging.NullHandler())
+
+_COMPOSE_UI = "http://127.0.0.1:8080"  # where docker-compose.yml publishes Temporal's UI
+
+
+class Lab:
+    """`lab = await Lab.start()`, then `lab.orders`, `lab.workers`, `lab.postgres`, `lab.charts` …
+
+    About orders that run again under the same name, see `Orders`.
+    """
+
+    def __init__(self, settings: Settings, stack: Stack | None) -> None:
+        self._settings = settings
+        self._stack = stack
+        self._pool: Pool | None = None
+        self._client: Client | None = None
+        self._opened = AsyncExitStack()
+        self._lock = asyncio.Lock()
+        api = OrderkitClient(self._api_url, settings.api_key)
+        self._opened.push_async_exit(api)
+        tables = Tables(api, self._open_pool)
+        self.orders = Orders(api, tables, self._connect, stack.ui_url if stack else _COMPOSE_UI)
+        self.charts = Charts(self.orders, tables)
+        self.workers = Workers(self._own_stack)
+        self.postgres = Program("postgres", self._own_stack)
+        self.temporal = Program("temporal", self._own_stack)
+        self.api = Program("api", self._own_stack)
+
+    @classmethod
+    async def start(cls, home: Path | None = None) -> Self:
+        """Find the stack that runs, mend it, or start one; takes seconds. Raises LabError with the evidence.
+
+        Where ORDERKIT_DATABASE_URL and TEMPORAL_* name servers from outside (compose, a cluster), only connects. Leads
+        the whole kernel to the stack, by its environment: `!orderkit order list` in a cell means the same one.
+        """
+        home = (home or find_home()).resolve()
+        stack = load(home) if home.is_dir() else None
+        if is_elsewhere(stack):
+            return cls(Settings(), None)
+        stack = await _up(home, quiet=stack is not None and stack.alive())
+        os.environ.update(stack.environment())
+        return cls(stack.settings(), stack)
+
+    async def close(self) -> None:
+        """Let go of the connections; the stack runs on."""
+        await self._opened.aclose()
+        self._pool = self._client = None
+
+    @property
+    def urls(self) -> Links:
+        """Temporal's UI and the API's page, to click on."""
+        ui = self._stack.ui_url if self._stack else _COMPOSE_UI
+        return Links({"Temporal's UI": ui, "the REST API": f"{self._api_url}/docs"})
+
+    async def audit(self, *orders: Order | str) -> Audit:
+        """Compare Temporal's history, the tables and the outside ledgers: of these orders, or this notebook's."""
+        from orderkit.audit.audit import audit
+
+        found = [await self.orders.find(order) for order in orders or self.orders.started]
+        report = await audit(await self._open_pool(), await self._connect(), [order.id for order in found])
+        names = {str(order.id): order.name for order in found}
+        findings = tuple((names.get(f.order_id, f.order_id), f.kind.value, f.evidence) for f in report.findings)
+        return Audit(report.orders, findings)
+
+    async def doctor(self) -> pd.DataFrame:
+        """What is wrong, and how to mend it. Columns: ok, check, found, what to do."""
+        from orderkit.lab.doctor import doctor
+        from orderkit.lab.notebook_frame import Table
+
+        checks = await asyncio.to_thread(doctor, self._settings.home)
+        rows = [("✔" if c.ok else "✖", c.name, c.detail, "" if c.ok else c.remedy) for c in checks]
+        return Table(rows, columns=["ok", "check", "found", "what to do"])
+
+    def __repr__(self) -> str:
+        if self._stack is None:
+            return "Lab: the servers that the environment names"
+        return "Lab: " + ", ".join(f"{name} {state}" for name, state in self._states().items())
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{escape(name)}</td><td>{'✔' if state == 'running' else '…'} {escape(state)}</td></tr>"
+            for name, state in self._states().items()
+        )
+        return f'<table style="font-size:115%">{rows}</table>' if rows else f"<p>{escape(repr(self))}</p>"
+
+    def _states(self) -> dict[str, str]:
+        """Each program's state; it counts as running from its first moment on."""
+        if self._stack is None:
+            return {}
+        try:
+            known = self._stack.supervisor.processes()
+        except LabError:
+            return {"the lab": "stopped; start it: lab = await Lab.start()"}
+        shown = sorted((PROGRAMS.index(name.partition("-")[0]), name) for name in known if known[name].started_at)
+        states = {name: known[name].state for _, name in shown}
+        return {name: "running" if state == "starting" else state for name, state in states.items()}
+
+    @property
+    def _api_url(self) -> str:
+        return f"http://{self._settings.api_host}:{self._settings.api_port}"
+
+    def _own_stack(self) -> Stack:
+        if self._stack is None:
+            raise LabError(
+                "these servers are not this lab's: stop and start them where they run (docker compose kill …)"
+            )
+        return self._stack
+
+    async def _open_pool(self) -> Pool:
+        from orderkit.store.database import open_pool
+
+        async with self._lock:
+            if self._pool is None:
+                url = self._settings.database_url.get_secret_value()
+                self._pool = await self._opened.enter_async_context(open_pool(url, size=4))
+        return self._pool
+
+    async def _connect(self) -> Client:
+        from orderkit.connect import connect_temporal
+
+        if self._client is None:
+            self._client = await connect_temporal()
+        return self._client
+
+
+async def _up(home: Path, quiet: bool) -> Stack:
+    from orderkit.lab.lifecycle import up
+    from orderkit.store.migrations import migrate
+
+    return await with_progress(lambda tell: up(home, migrate=migrate, progress=tell), quiet=quiet)
