@@ -1,0 +1,39 @@
+"""The check of the museum's exercise: a fault plan that convicts the hasty clerk and acquits OrderWorkflow."""
+
+from __future__ import annotations
+
+from orderkit.audit.rules import FindingKind
+from orderkit.lessons.museum.tour import Museum
+from orderkit.lessons.verdicts import Finding, Verdict, verdict
+
+CLERK = "hasty-clerk"
+_HINTS = (
+    "one attempt cannot charge twice: the first one must end badly, and Temporal must be willing to try again",
+    "an attempt that fails before it reaches the provider does no harm; which fault strikes after the deed?",
+    "charge= and the fault that is an error, but after the side effect",
+)
+
+
+async def clerk_is_convicted(museum: Museum) -> Verdict:
+    """Lesson 07: the last visit to the clerk shows the double charge, and OrderWorkflow passes the same faults."""
+    return verdict("clerk_is_convicted", await _clerk_is_convicted(museum), _HINTS)
+
+
+async def _clerk_is_convicted(museum: Museum) -> list[Finding]:
+    visit = museum.last(CLERK)
+    if visit is None or visit.faults in ("", "calm"):
+        return [Finding(False, "the clerk's last order had no faults of yours: await museum.visit(…, faults=…)")]
+    outcomes = [outcome.replace("_", " ") for step, outcome in visit.attempts if step == "charge"]
+    count = f"{len(outcomes)} attempt{'s' * (len(outcomes) != 1)}"
+    tried = Finding(len(outcomes) > 1, f"charge had {count}: {', '.join(outcomes) or 'none'}")
+    taken = visit.ledger.count("charge")
+    times = {0: "never", 1: "once", 2: "twice"}.get(taken, f"{taken} times")
+    charged = Finding(taken > 1, f"the payment provider took the money {times}")
+    kinds = visit.kinds
+    found = Finding(FindingKind.CHARGED_TWICE in kinds, f"the auditor found: {', '.join(kinds) or 'nothing'}")
+    if not (tried.ok and charged.ok and found.ok):
+        return [tried, charged, found]
+    mended = await museum.mended(CLERK, visit.faults)
+    also = ", ".join(mended.kinds) or "nothing"
+    acquitted = Finding(not mended.kinds, f"in OrderWorkflow, under the same faults, it found: {also}")
+    return [tried, charged, found, acquitted]
