@@ -1,17 +1,21 @@
-"""How every process reaches Temporal: by Temporal's own environment and TOML configuration."""
+"""How every process reaches Temporal: by Temporal's own environment and TOML configuration, and through the codec."""
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import logging
 from datetime import timedelta
 
 from temporalio.client import Client
+from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
 from temporalio.envconfig import ClientConfig
 from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.service import GrpcCompression, RetryConfig, RPCError
 
+from orderkit.codec import Codec
 from orderkit.errors import DependencyUnavailable
+from orderkit.settings import Settings
 
 # Workflow tasks of orders: a task whose worker died is handed to another one after this long.
 TASK_TIMEOUT = timedelta(seconds=2)
@@ -28,13 +32,27 @@ def _runtime() -> Runtime:
     return Runtime(telemetry=telemetry, worker_heartbeat_interval=timedelta(seconds=1))
 
 
-async def connect_temporal() -> Client:
-    """A client for `TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE` and the rest; raises DependencyUnavailable."""
+def data_converter(settings: Settings) -> DataConverter:
+    """With a codec key: payloads and the messages of failures are encrypted. Without: plain, and errors that say so."""
+    keys = settings.codec_keys()
+    converter = dataclasses.replace(DataConverter.default, payload_codec=Codec(keys))
+    if not keys:
+        return converter
+    return dataclasses.replace(converter, failure_converter_class=DefaultFailureConverterWithEncodedAttributes)
+
+
+async def connect_temporal(settings: Settings | None = None) -> Client:
+    """A client for `TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE` and the rest; raises DependencyUnavailable.
+
+    The codec's key comes from the settings; without them from the environment, so that nobody forgets it.
+    """
+    converter = data_converter(settings or Settings())
     config = ClientConfig.load_client_connect_config()
     config.setdefault("target_host", "127.0.0.1:7233")
     try:
         return await Client.connect(
             **config,
+            data_converter=converter,
             runtime=_runtime(),
             grpc_compression=GrpcCompression.NONE,
             retry_config=RetryConfig(max_elapsed_time_millis=2_000),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 
 from temporalio.client import (
@@ -15,6 +15,7 @@ from temporalio.client import (
     ScheduleOverlapPolicy,
     SchedulePolicy,
     ScheduleSpec,
+    ScheduleUpdate,
 )
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -43,7 +44,7 @@ class TemporalWorkflows:
 
 
 async def ensure_schedule(client: Client) -> None:
-    """Create the schedule unless it is there: a pass every minute, never two at once."""
+    """Create the schedule, or renew what it starts: a pass every minute, never two at once."""
     action = ScheduleActionStartWorkflow(
         ReconcileWorkflow.run, ReconcileInput(), id=WORKFLOW_ID, task_queue=ORDER_QUEUE
     )
@@ -52,8 +53,13 @@ async def ensure_schedule(client: Client) -> None:
         spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=EVERY)]),
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP),
     )
-    with suppress(ScheduleAlreadyRunningError):
+    try:
         await client.create_schedule(WORKFLOW_ID, schedule)
+    except ScheduleAlreadyRunningError:
+        # Its input may be encrypted with a key that is on its way out; pauses and the like stay as they are.
+        await client.get_schedule_handle(WORKFLOW_ID).update(
+            lambda found: ScheduleUpdate(replace(found.description.schedule, action=action))
+        )
 
 
 async def reconcile_now(client: Client, most: int = 100) -> ReconcileResult:

@@ -5,7 +5,10 @@ Temporal's own connection settings are not here: they come from Temporal's own `
 
 from __future__ import annotations
 
+import base64
+import binascii
 import os
+import re
 from pathlib import Path
 from typing import Literal, Self
 
@@ -15,6 +18,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from orderkit.errors import SettingsError
 
 HOME_FOLDER = ".orderkit"
+_KEY_BYTES = 32
 
 
 def find_home() -> Path:
@@ -26,6 +30,20 @@ def find_home() -> Path:
         if (folder / HOME_FOLDER).is_dir():
             return (folder / HOME_FOLDER).resolve()
     return (here / HOME_FOLDER).resolve()
+
+
+def _parse_keys(text: str) -> list[bytes]:
+    """Keys between commas or white space, the first one encrypts. Raises ValueError, which never shows the text."""
+    keys = []
+    for number, word in enumerate(re.split(r"[\s,]+", text.strip()), start=1):
+        try:
+            key = base64.b64decode(word, altchars=b"-_", validate=True)
+        except (binascii.Error, ValueError):
+            key = b""
+        if len(key) != _KEY_BYTES:
+            raise ValueError(f"key {number} is not {_KEY_BYTES} bytes in base64; make one: orderkit codec new-key")
+        keys.append(key)
+    return keys
 
 
 class Settings(BaseSettings):
@@ -41,6 +59,10 @@ class Settings(BaseSettings):
     api_host: str = Field("127.0.0.1", min_length=1, description="address the REST API binds to")
     api_port: int = Field(8000, ge=1, le=65535, description="port of the REST API")
     api_key: SecretStr | None = Field(None, description="required in X-API-Key; a must unless bound to loopback")
+    codec_key: SecretStr | None = Field(
+        None, description="encrypts what Temporal stores; several between commas: the first encrypts, all decrypt"
+    )
+    codec_key_file: Path | None = Field(None, description="a file with such keys, one a line; they come second")
     home: Path = Field(default_factory=find_home, description="the lab's state folder")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="least severe line that is logged"
@@ -48,6 +70,22 @@ class Settings(BaseSettings):
     worker_slots: int = Field(
         1_000, ge=1, le=100_000, description="activities at once, per task queue and worker process"
     )
+
+    def codec_keys(self) -> list[bytes]:
+        """Keys of the payload codec, the one that encrypts first; none: payloads stay plain. Raises SettingsError."""
+        keys = []
+        try:
+            if self.codec_key:
+                keys += _parse_keys(self.codec_key.get_secret_value())
+        except ValueError as error:
+            raise SettingsError(f"ORDERKIT_CODEC_KEY: {error}") from None
+        try:
+            if self.codec_key_file:
+                keys += _parse_keys(self.codec_key_file.expanduser().read_text())
+        except (ValueError, OSError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            raise SettingsError(f"ORDERKIT_CODEC_KEY_FILE {self.codec_key_file}: {why}") from None
+        return keys
 
     @field_validator("database_url")
     @classmethod
@@ -70,7 +108,9 @@ class Settings(BaseSettings):
     @classmethod
     def _friendly(cls, data: object, handler: ModelWrapValidatorHandler[Self]) -> Self:
         try:
-            return handler(data)
+            settings = handler(data)
         except ValidationError as error:
             wrong = [f"ORDERKIT_{str(each['loc'][0]).upper()}: {each['msg']}" for each in error.errors()]
             raise SettingsError("these settings are wrong: " + "; ".join(wrong)) from None
+        settings.codec_keys()  # a key that cannot work is to be found now, not by the first order
+        return settings

@@ -90,7 +90,7 @@ async def run_worker(settings: Settings, queues: Sequence[str] = (ORDER_QUEUE, S
     async with AsyncExitStack() as stack:
         url, size = settings.database_url.get_secret_value(), settings.database_pool_size
         pool = await _patiently(lambda: stack.enter_async_context(open_pool(url, size)), stopped)
-        client = await _patiently(connect_temporal, stopped)
+        client = await _patiently(lambda: connect_temporal(settings), stopped)
         if pool is None or client is None:
             return
         for worker in make_workers(client, pool, queues, settings.worker_slots):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Response
@@ -16,6 +17,7 @@ from orderkit.api.backends import Backends
 from orderkit.api.doors import Doors, check_key
 from orderkit.api.health import HealthMonitor
 from orderkit.api.messages import signal_routes, update_routes
+from orderkit.api.metrics import CountRequests, Totals, make_registry, metrics_routes
 from orderkit.api.models import Health
 from orderkit.api.problems import MEDIA_TYPE, documented, handle_errors
 from orderkit.api.reads import read_routes
@@ -30,17 +32,19 @@ Every error is `application/problem+json`; `type` names it, `detail` says what t
 A 503 names the `dependency` that is away."""
 
 
-def create_app(settings: Settings, connect: Callable[[], Awaitable[Client]] = connect_temporal) -> FastAPI:
+def create_app(settings: Settings, connect: Callable[[], Awaitable[Client]] | None = None) -> FastAPI:
     """The API; it starts and recovers by itself while a server is away. Raises SettingsError for an open door."""
     url = settings.database_url.get_secret_value()
     key = settings.api_key
     check_key(settings.api_host, key)
     backends, listener = Backends(), Listener(url)
-    monitor = HealthMonitor(backends)
+    monitor, totals = HealthMonitor(backends), Totals(backends)
+    registry = make_registry(totals, monitor)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with backends.connecting(url, settings.database_pool_size, connect):
+        reach = connect or partial(connect_temporal, settings)
+        async with backends.connecting(url, settings.database_pool_size, reach):
             await monitor.check()
             tasks = [asyncio.create_task(work) for work in (monitor.run(), listener.run())]
             try:
@@ -69,7 +73,9 @@ def create_app(settings: Settings, connect: Callable[[], Awaitable[Client]] = co
         app.include_router(routes(backends))
     app.include_router(stream_routes(backends, listener))
     app.include_router(_health_routes(monitor))
+    app.include_router(metrics_routes(totals, registry))
     app.add_middleware(Doors, host=settings.api_host, api_key=key)
+    app.add_middleware(CountRequests, registry=registry)
     _finish_openapi(app, with_key=key is not None)
     return app
 

@@ -43,10 +43,10 @@ class Backends:
             raise DependencyUnavailable("temporal", "Temporal has not answered yet")
         return self._temporal
 
-    async def read(self, query: Callable[[Pool], Awaitable[T]]) -> T:
+    async def read(self, query: Callable[[Pool], Awaitable[T]], within_seconds: float = READ_SECONDS) -> T:
         """Run a query on the pool, bounded in time; raises DependencyUnavailable."""
         try:
-            async with asyncio.timeout(READ_SECONDS):
+            async with asyncio.timeout(within_seconds):
                 return await query(self.pool)
         except AWAY as error:
             raise DependencyUnavailable("postgresql", f"PostgreSQL does not answer ({type(error).__name__})") from error

@@ -73,17 +73,21 @@ class Doors:
             return problem("foreign-host", 403, "Foreign host", "this API does not go by the name in the Host header")
         if is_foreign(scope["method"], host, headers):
             return problem("foreign-origin", 403, "Foreign page", "a page of another origin may not call this API")
-        if self._key is not None and not scope["path"].startswith(OPEN_PATHS):
-            given = headers.get("x-api-key", "").encode("latin-1")
-            if not hmac.compare_digest(given, self._key):
-                return problem(
-                    "api-key",
-                    401,
-                    "API key needed",
-                    "send the key (ORDERKIT_API_KEY of the API) in the header X-API-Key",
-                    headers={"WWW-Authenticate": 'ApiKey realm="orderkit"'},
-                )
-        return None
+        if self._key is None or scope["path"].startswith(OPEN_PATHS):
+            return None
+        if hmac.compare_digest(given_key(headers), self._key):
+            return None
+        detail = "send the key (ORDERKIT_API_KEY of the API) in the header X-API-Key, or as a bearer token"
+        return problem(
+            "api-key", 401, "API key needed", detail, headers={"WWW-Authenticate": 'ApiKey realm="orderkit"'}
+        )
+
+
+def given_key(headers: Mapping[str, str]) -> bytes:
+    """The caller's key; a bearer token is for programs that can send no other header, such as Prometheus."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    bearer = token.strip() if scheme.lower() == "bearer" else ""
+    return headers.get("x-api-key", bearer).encode("latin-1")
 
 
 def hostname(host: str) -> str:
@@ -110,27 +114,29 @@ def has_body(headers: Mapping[str, str]) -> bool:
     return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
 
 
-async def take_body(headers: Mapping[str, str], receive: Receive) -> tuple[Response | None, Receive]:
+async def take_body(
+    headers: Mapping[str, str], receive: Receive, most_bytes: int = MAX_BODY_BYTES
+) -> tuple[Response | None, Receive]:
     """Read the whole body, bounded in type, size and time; returns a refusal, or a `receive` that gives it again."""
     media_type, _, _ = headers.get("content-type", "").partition(";")
     if media_type.strip().lower() != "application/json":
         return problem("not-json", 415, "Not JSON", "send the body as application/json"), receive
     body = bytearray()
     announced = headers.get("content-length", "0")
-    too_large = announced.isdecimal() and int(announced) > MAX_BODY_BYTES
+    too_large = announced.isdecimal() and int(announced) > most_bytes
     try:
         async with asyncio.timeout(BODY_SECONDS):
             more = not too_large
             while more:
                 message = await receive()
                 body += message.get("body", b"")
-                too_large = len(body) > MAX_BODY_BYTES
+                too_large = len(body) > most_bytes
                 more = message.get("more_body", False) and not too_large
     except TimeoutError:
         detail = f"the body did not arrive within {BODY_SECONDS:g} s"
         return problem("too-slow", 408, "Too slow", detail, headers={"Connection": "close"}), receive
     if too_large:
-        return problem("too-large", 413, "Too large", f"a body has at most {MAX_BODY_BYTES // 1024} KiB"), receive
+        return problem("too-large", 413, "Too large", f"a body has at most {most_bytes // 1024} KiB"), receive
     taken: list[Message] = [{"type": "http.request", "body": bytes(body), "more_body": False}]
 
     async def again() -> Message:

@@ -48,6 +48,13 @@ def summarise(event: TemporalEvent) -> HistoryEvent:
     )
 
 
+def failures(event: TemporalEvent) -> list[Failure]:
+    """The failures in an event, as they stand in it."""
+    kind = event.WhichOneof("attributes")
+    fields = getattr(event, kind).ListFields() if kind else ()
+    return [value for _, value in fields if isinstance(value, Failure)]
+
+
 def _attributes(message: Message) -> Iterator[tuple[str, JsonValue]]:
     for field, value in message.ListFields():
         name = field.name

@@ -5,14 +5,15 @@ What JSON Schema can say is said here, so that the OpenAPI document tells it; th
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, WithJsonSchema
 
-from orderkit.core.faults import FaultPlan, Scenario
+from orderkit.core.faults import FaultKind, FaultPlan, Scenario
 from orderkit.core.messages import CancelOrder, ReviewDecision, ReviewOrder, UpdateAddress
 from orderkit.core.orders import (
     DEFAULT_ADDRESS,
@@ -35,13 +36,15 @@ from orderkit.core.ports import AttemptOutcome
 from orderkit.core.steps import Step
 
 # PostgreSQL holds no NUL, and no label or log wants the other control characters.
-_ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f]*$"
-_NOT_BLANK = r"^[^\x00-\x1f\x7f-\x9f]*[!-~\u00a1-\uffff][^\x00-\x1f\x7f-\x9f]*$"
+_ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
+_NOT_BLANK = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*[!-~\u00a1-\uffff][^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
 # Wider than letters alone, for want of \p{L} where JSON Schema's patterns are read; `orderkit.core` is exact.
-_WITH_LETTER = r"^[^\x00-\x1f\x7f-\x9f]*[A-Za-z\u00c0-\u1fff\u2c00-\ud7ff][^\x00-\x1f\x7f-\x9f]*$"
-_TEXT = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
-_FAULT = r"^([a-z_]+|slow\([0-9]{1,6}\))$"
+_WITH_LETTER = (
+    r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*[A-Za-z\u00c0-\u1fff\u2c00-\ud7ff][^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
+)
+_FAULT = rf"^({'|'.join(kind for kind in FaultKind if kind is not FaultKind.SLOW)}|slow\([0-9]{{1,6}}\))$"
 _ZIP = r"^[A-Za-z0-9][A-Za-z0-9 -]{1,11}$"
+_PRICE = r"^([1-9][0-9]{0,4}(\.[0-9]{1,2})?|0\.(0[1-9]|[1-9][0-9]?))$"
 _PAYMENT_ID = rf"^({ORDER_ID_PATTERN})?$"
 ORDER_ID = rf"^{ORDER_ID_PATTERN}$"
 CURSOR = rf"^[0-9]{{1,16}}~{ORDER_ID_PATTERN}$"
@@ -51,8 +54,8 @@ PATTERN_HINTS = {
     _ONE_LINE: "must be printable text on one line",
     _NOT_BLANK: "must be printable text on one line, and not blank",
     _WITH_LETTER: "must be printable text on one line, with a letter",
-    _TEXT: "must be printable text",
     _FAULT: "is no fault; use error, hang, slow(250), ok …",
+    _PRICE: "must be a price of 0.01 to 99999.99, with at most 2 decimals",
     _ZIP: "use 2 to 12 letters, digits, spaces or dashes",
     _PAYMENT_ID: "use 1 to 64 letters, digits, or . _ ~ - (starting with a letter or digit)",
     CURSOR: "take it from `next_cursor` of the page before, unchanged",
@@ -61,9 +64,44 @@ PATTERN_HINTS = {
 
 Line = Annotated[str, Field(min_length=1, pattern=_NOT_BLANK)]
 Person = Annotated[str, Field(min_length=1, max_length=500, pattern=_NOT_BLANK)]
-Text = Annotated[str, Field(max_length=500, pattern=_TEXT)]
+Text = Annotated[str, Field(max_length=500, pattern=_ONE_LINE)]
 FaultText = Annotated[str, Field(pattern=_FAULT, examples=["error", "hang", "slow(250)", "ok"])]
 Seconds = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+
+
+def _whole(value: object) -> object:
+    """To JSON Schema, 2.0 is an integer; a string or a boolean is none."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = Annotated[int, BeforeValidator(_whole), Field(strict=True)]
+
+
+def _money(value: object) -> object:
+    """JSON's numbers are binary: 0.1 + 0.2 means 0.3. What is really finer than a cent is left alone, and refused."""
+    if isinstance(value, str) and not re.fullmatch(_PRICE, value):
+        raise ValueError(PATTERN_HINTS[_PRICE])
+    if isinstance(value, float) and abs(value) < MAX_UNIT_PRICE_CENTS and abs(value - round(value, 2)) < 1e-9:
+        return round(value, 2)
+    return value
+
+
+_DEAREST = Decimal(MAX_UNIT_PRICE_CENTS) / 100
+Money = Annotated[
+    Decimal,
+    BeforeValidator(_money),
+    Field(ge=Decimal("0.01"), le=_DEAREST, decimal_places=2),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": _PRICE},
+                {"type": "number", "minimum": 0.01, "maximum": float(_DEAREST), "multipleOf": 0.01},
+            ],
+            "description": "as a string or a number, at most 2 decimals",
+            "examples": ["24.90"],
+        }
+    ),
+]
 
 
 class PolicyName(StrEnum):
@@ -81,15 +119,8 @@ class ItemBody(_Body):
     """A line of an order."""
 
     sku: Annotated[Line, Field(max_length=64)]
-    qty: int = Field(1, strict=True, ge=1, le=MAX_QUANTITY)
-    unit_price: Decimal = Field(
-        Decimal("10.00"),
-        ge=Decimal("0.01"),
-        le=Decimal(MAX_UNIT_PRICE_CENTS) / 100,
-        decimal_places=2,
-        description="as a string or a number, at most 2 decimals",
-        examples=["24.90"],
-    )
+    qty: Whole = Field(1, ge=1, le=MAX_QUANTITY)
+    unit_price: Money = Decimal("10.00")
 
     def to_item(self) -> Item:
         """Whole cents."""
@@ -125,7 +156,7 @@ class FaultsBody(_Body):
     """Which attempts fail, and how; the same plan gives the same failures every time."""
 
     scenario: Scenario = Scenario.CALM
-    seed: int = Field(0, strict=True, ge=0, le=2**53)
+    seed: Whole = Field(0, ge=0, le=2**53)
     script: dict[Step, Annotated[list[FaultText], Field(max_length=1000)]] = Field(
         default_factory=dict,
         description="the faults of a step's attempts 1, 2, …",

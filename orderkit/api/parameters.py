@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Header, Path
+from pydantic import Field
+from pydantic.json_schema import SkipJsonSchema
 
 from orderkit.api.models import ORDER_ID
 from orderkit.core.orders import OrderId
@@ -12,10 +14,12 @@ from orderkit.core.orders import OrderId
 OrderIdPath = Annotated[
     OrderId, Path(pattern=ORDER_ID, max_length=64, description="letters, digits, or . _ ~ -", examples=["A-1001"])
 ]
+# SkipJsonSchema: a header is there or not, and never null.
 IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        pattern=r"^[A-Za-z0-9._~-]{1,64}$",
-        description="name your attempt, and repeat it under the same name: it acts once and gets the same answer",
-    ),
+    Annotated[str, Field(pattern=r"^[A-Za-z0-9._~-]{1,64}$")] | SkipJsonSchema[None],
+    Header(description="name your attempt, and repeat it under the same name: it acts once and gets the same answer"),
+]
+LastEventId = Annotated[
+    Annotated[str, Field(pattern=r"^[0-9]{1,18}$")] | SkipJsonSchema[None],
+    Header(description="resume after that event"),
 ]

@@ -29,17 +29,18 @@ def run_api(settings: Settings) -> None:
         timeout_keep_alive=30,
         timeout_graceful_shutdown=2,
     )
-    with _listen(settings.api_host, settings.api_port) as listener:
+    with listen(settings.api_host, settings.api_port) as listener:
         host, port = listener.getsockname()[:2]
         logger.info("API ready", extra={"host": host, "port": port})
         uvicorn.Server(config).run(sockets=[listener])
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, setting: str = "ORDERKIT_API_PORT") -> socket.socket:
+    """A listening socket; raises SettingsError, which says what to set."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=1024)
     except OSError as error:
         if error.errno in (errno.EADDRINUSE, errno.EACCES):
-            raise SettingsError(f"port {port} of {host} is taken or forbidden; set ORDERKIT_API_PORT") from error
+            raise SettingsError(f"port {port} of {host} is taken or forbidden; set {setting}") from error
         raise SettingsError(f"cannot listen on {host} ({error.strerror}); set ORDERKIT_API_HOST") from error

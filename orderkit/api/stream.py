@@ -8,15 +8,15 @@ import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Response
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from orderkit.api import lookup
 from orderkit.api.backends import Backends
 from orderkit.api.models import Event, StreamEnd
-from orderkit.api.parameters import OrderIdPath
+from orderkit.api.parameters import LastEventId, OrderIdPath
 from orderkit.api.problems import documented
 from orderkit.api.reads import to_event
 from orderkit.core.orders import ENDS, OrderId, OrderState
@@ -32,6 +32,16 @@ KEEP_ALIVE_SECONDS = 10
 # Two writers of one order may commit in another order than their event ids: look that many ids back for a late one.
 _OVERLAP_IDS = 1_000
 _MOST_EVENTS = 5 * _OVERLAP_IDS
+_TEXT = {"type": "string"}
+_MESSAGE = {  # of each one
+    "type": "object",
+    "properties": {
+        "event": {"enum": ["event", "end"]},
+        "id": _TEXT,
+        "data": _TEXT | {"contentMediaType": "application/json"},
+    },
+    "required": ["event", "data"],
+}
 # A closed order's last step still has to note its own end.
 _LAST_WORDS_SECONDS = 0.5
 _LISTEN_AGAIN_SECONDS = 0.3
@@ -96,18 +106,13 @@ def stream_routes(backends: Backends, listener: Listener) -> APIRouter:
         responses={
             200: {
                 "description": "Server-sent events: `event` with its id and an Event; at last `end` with a StreamEnd.",
-                "content": {"text/event-stream": {"schema": {"type": "string"}}},
+                "content": {"text/event-stream": {"schema": _MESSAGE}},
             },
             204: {"description": "The order has ended and you have all its events; don't connect again."},
             **documented(404),
         },
     )
-    async def order_stream(
-        order_id: OrderIdPath,
-        last_event_id: Annotated[
-            str | None, Header(pattern=r"^[0-9]{1,18}$", description="resume after that event")
-        ] = None,
-    ) -> Response:
+    async def order_stream(order_id: OrderIdPath, last_event_id: LastEventId = None) -> Response:
         """An order's events as they happen, from its first or from where you were; ends when the order has ended."""
         last_id = int(last_event_id or 0)
         known = await lookup.status(backends, order_id)

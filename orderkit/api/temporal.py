@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,11 +20,13 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCStatusCode
 
+from orderkit.api.history import failures
+from orderkit.codec import reveal
 from orderkit.connect import TASK_TIMEOUT
 from orderkit.core.messages import Answer, CancelOrder, ReviewDecision, ReviewOrder, UpdateAddress
 from orderkit.core.orders import OrderId, OrderInput, order_workflow_id, request_digest
 from orderkit.core.steps import ORDER_QUEUE
-from orderkit.errors import DependencyUnavailable, MessageRefused, OrderNotFound
+from orderkit.errors import DependencyUnavailable, MessageRefused, OrderNotFound, SettingsError
 
 _CALL_SECONDS = 1.7
 UPDATE_SECONDS = 10.0
@@ -62,6 +64,8 @@ async def _explained(order_id: str, within_seconds: float | None = _CALL_SECONDS
         if error.status is RPCStatusCode.NOT_FOUND and "namespace" not in error.message.lower():
             raise OrderNotFound(f"Temporal knows no order {order_id} that takes messages") from error
         raise DependencyUnavailable("temporal", f"Temporal does not answer ({error.status.name.lower()})") from error
+    except SettingsError as error:  # it answered, but this process lacks the codec's key
+        raise DependencyUnavailable("temporal", str(error)) from error
 
 
 async def start(client: Client, order: OrderInput) -> bool:
@@ -87,7 +91,7 @@ async def view(client: Client, order_id: OrderId) -> WorkflowView:
     """Describe the order's workflow; raises OrderNotFound."""
     async with _explained(order_id):
         found = await client.get_workflow_handle(order_workflow_id(order_id)).describe()
-    digest = await found.memo_value(DIGEST, None)
+        digest = await found.memo_value(DIGEST, None)
     status = found.status or WorkflowExecutionStatus.RUNNING
     return WorkflowView(status, found.run_id, digest if isinstance(digest, str) else None)
 
@@ -145,4 +149,7 @@ async def history(client: Client, workflow_id: str) -> tuple[str, str, list[Hist
         found = await handle.describe()
         latest: Any = client.get_workflow_handle(workflow_id, run_id=found.run_id)
         events = [event async for event in latest.fetch_history_events()]
+        with suppress(SettingsError):  # without the codec's key, messages stay hidden; names and times need none
+            for failure in [failure for event in events for failure in failures(event)]:
+                await reveal(failure, client.data_converter)
     return found.run_id, (found.status or WorkflowExecutionStatus.RUNNING).name, events

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from orderkit import __version__
-from orderkit.cli import database, money, orders, policy, processes, stack
+from orderkit.cli import codec, database, money, orders, policy, processes, stack
 from orderkit.cli.output import Json, answer, err
 from orderkit.errors import DependencyUnavailable, OrderkitError
 
@@ -26,6 +26,7 @@ processes.add_to(app)
 app.add_typer(orders.app, name="order")
 app.add_typer(policy.app, name="policy")
 app.add_typer(database.app, name="db")
+app.add_typer(codec.app, name="codec")
 
 
 @app.command()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from orderkit.cli.ending import interrupted_once, stop
 from orderkit.cli.output import Json, answer, coloured, err, out, table
 
 if TYPE_CHECKING:
@@ -29,23 +30,22 @@ def demo_command(
     """Run one order with live progress, then show its attempts and their timings."""
     from orderkit.cli.inputs import start_body
     from orderkit.cli.stack import start
-    from orderkit.lab.lifecycle import down
     from orderkit.lab.stack import load
     from orderkit.settings import find_home
 
     body = start_body(faults=faults, policy=policy, seed=seed)
     before = load(find_home())
     was_up = before is not None and before.alive()
-    try:
-        stack = start()
-        order_id = order_id or f"demo-{secrets.token_hex(3)}"
-        status, attempts = asyncio.run(_run(stack.api_url, order_id, body, quiet=json))
-        data = {"status": status.model_dump(mode="json"), **attempts.model_dump(mode="json")}
-        answer(json, data, lambda: _report(status, attempts))
-    finally:
-        if not (was_up or keep):
-            with err.status("Stopping …"):
-                down()
+    order_id = order_id or f"demo-{secrets.token_hex(3)}"
+    with interrupted_once():
+        try:
+            stack = start()
+            status, attempts = asyncio.run(_run(stack.api_url, order_id, body, quiet=json))
+            data = {"status": status.model_dump(mode="json"), **attempts.model_dump(mode="json")}
+            answer(json, data, lambda: _report(status, attempts))
+        finally:
+            if not (was_up or keep):
+                stop()
     if not json and not (was_up or keep):
         out.print("\nThe stack was started for this demo and is stopped again; `orderkit up` keeps it.")
     if status.state != "shipped":

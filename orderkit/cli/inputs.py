@@ -46,7 +46,7 @@ def start_body(
     deadline: float = 15,
     payment_id: str = "",
     items: list[str] | None = None,
-    address: str = "",
+    address: str | None = None,
 ) -> StartOrder:
     """The start body of these options; raises InvalidOrder and InvalidFaultPlan."""
     from orderkit.api.models import StartOrder
@@ -62,7 +62,7 @@ def start_body(
     }
     if items is not None:
         body["items"] = [_item(text) for text in items]
-    if address:
+    if address is not None:
         body["initial_address"] = address_fields(address)
     return checked(StartOrder, body)
 

@@ -47,7 +47,7 @@ def start_command(
     deadline: Annotated[float, typer.Option(help="Seconds to the decision.")] = 15,
     payment_id: Annotated[str, typer.Option(help="Idempotency key of the payment.")] = "",
     item: Annotated[list[str] | None, typer.Option(help="sku,quantity,price; repeat for more.")] = None,
-    address: Annotated[str, typer.Option(help="street, city, state, zip")] = "",
+    address: Annotated[str | None, typer.Option(help="street, city, state, zip")] = None,
     wait: Annotated[bool, typer.Option(help="Wait until the order has ended.")] = False,
     json: Json = False,
 ) -> None:
@@ -71,8 +71,17 @@ def status_command(order_id: OrderIdArgument, json: Json = False) -> None:
     """Show where an order stands."""
     status = ask(lambda client: client.status(order_id))
     data = status.model_dump(mode="json")
-    rows = [(name, value) for name, value in data.items() if value not in (None, [], {})]
+    rows = [(name, _shown(value)) for name, value in data.items() if value not in (None, [], {})]
     answer(json, data, lambda: out.print(table(("", ""), rows)))
+
+
+def _shown(value: object) -> object:
+    """What is inside another value, on lines a person can read."""
+    if isinstance(value, list):
+        return "\n".join(str(_shown(each)) for each in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {each}" for name, each in value.items())
+    return value
 
 
 @app.command("events")

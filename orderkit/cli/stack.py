@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from orderkit.cli.ending import interrupted_once, stop
 from orderkit.cli.output import Json, answer, err, out, table
 
 if TYPE_CHECKING:
@@ -48,10 +50,7 @@ def up_command(workers: Workers = 1, json: Json = False) -> None:
 
 def down_command(json: Json = False) -> None:
     """Stop everything that the lab started; its data stays."""
-    from orderkit.lab.lifecycle import down
-
-    with err.status("Stopping …"):
-        ended = down()
+    ended = stop()
     answer(json, {"ended": ended}, lambda: out.print(f"stopped: {', '.join(ended) or 'nothing was running'}"))
 
 
@@ -91,23 +90,24 @@ def lab_command(
 ) -> None:
     """Start everything and open JupyterLab on the first notebook. Ctrl-C stops it all; nothing is lost."""
     from orderkit.lab.jupyter import FIRST_NOTEBOOK, Jupyter, lay_notebooks
-    from orderkit.lab.lifecycle import down
 
     folder, laid = lay_notebooks(Path.cwd())
     if laid:
         err.print(f"Laid {len(laid)} notebooks into {folder}")
-    try:
-        stack = start(workers)
-        with Jupyter(stack, folder, port) as jupyter:
-            url = jupyter.url_of(FIRST_NOTEBOOK)
-            out.print(table(("", ""), _places(stack).items()))
-            out.print(f"\nJupyterLab: [bold]{url}[/]\nCtrl-C stops everything; your work and the orders stay.")
-            if browser:
-                typer.launch(url)
-            jupyter.wait()
-    finally:
-        with err.status("Stopping …"):
-            down()
+    with interrupted_once():
+        try:
+            stack = start(workers)
+            with Jupyter(stack, folder, port) as jupyter:
+                url = jupyter.url_of(FIRST_NOTEBOOK)
+                out.print(table(("", ""), _places(stack).items()))
+                out.print(f"\nJupyterLab: [bold]{url}[/]", soft_wrap=True)
+                out.print("Ctrl-C stops everything; your work and the orders stay.")
+                if browser:
+                    typer.launch(url)
+                with suppress(KeyboardInterrupt):  # the usual way to end it, so no failure
+                    jupyter.wait()
+        finally:
+            stop()
 
 
 def add_to(app: typer.Typer) -> None:

@@ -101,7 +101,8 @@ def _message(failure: Failure) -> str:
 
 
 def _is_library(file: str) -> bool:
-    return any(part in file for part in _LIBRARIES)
+    # orderkit itself may be installed among the libraries; its own lines are what is looked for.
+    return any(part in file for part in _LIBRARIES) and "/orderkit/" not in file
 
 
 async def _step(order_id: str, api: OrderkitClient) -> list[str]:

@@ -1,0 +1,61 @@
+"""`orderkit codec …`: the key that encrypts what Temporal stores, and the server that lets its UI read it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orderkit.cli.output import err, out
+
+app = typer.Typer(help="Encrypt what Temporal stores, and read it in Temporal's UI.", no_args_is_help=True)
+
+
+@app.command("new-key")
+def new_key_command(
+    file: Annotated[Path | None, typer.Option(help="Put it on top of this file, made if it is not there.")] = None,
+) -> None:
+    """Make a key for ORDERKIT_CODEC_KEY, or for the file that ORDERKIT_CODEC_KEY_FILE names."""
+    from orderkit.codec import new_key
+
+    if file is None:
+        typer.echo(new_key())
+        return
+    before = file.read_text() if file.exists() else ""
+    unfinished = file.with_name(f"{file.name}.new")
+    with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as written:
+        written.write(f"{new_key()}\n{before}")
+    unfinished.replace(file)
+    out.print(f"{file} has a new key on top; restart workers and API: orderkit down, orderkit up", soft_wrap=True)
+
+
+@app.command("serve")
+def serve_command(
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8081,
+    origin: Annotated[list[str] | None, typer.Option(help="Whose page may ask; Temporal's UI by default.")] = None,
+) -> None:
+    """Let Temporal's UI in this browser, or the temporal CLI, read payloads; until Ctrl-C."""
+    from orderkit.api.codec_server import run_codec_server
+    from orderkit.cli.here import settings_here
+    from orderkit.codec import url_token
+    from orderkit.errors import SettingsError
+
+    keys = settings_here().codec_keys()
+    if not keys:
+        raise SettingsError("no key to serve with: set ORDERKIT_CODEC_KEY or ORDERKIT_CODEC_KEY_FILE")
+    url = f"http://127.0.0.1:{port}/{url_token(keys[0])}"
+    err.print(
+        f"Codec endpoint, for the glasses in Temporal's UI or for temporal --codec-endpoint:\n{url}", soft_wrap=True
+    )
+    run_codec_server(keys, origin or _ui_origins(), port)
+
+
+def _ui_origins() -> list[str]:
+    from orderkit.lab.stack import load
+    from orderkit.settings import find_home
+
+    stack = load(find_home())
+    port = stack.ports.temporal_ui if stack else 8080
+    return [f"http://{host}:{port}" for host in ("127.0.0.1", "localhost")]

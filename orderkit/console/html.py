@@ -1,0 +1,213 @@
+"""What the console shows, as HTML from its state. Whatever a person wrote is escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from html import escape
+
+from orderkit.console.palette import ATTEMPT_COLOURS, ORDER_COLOURS, SIGNS, WAITING, ink_on
+from orderkit.console.state import FORWARD_STEPS, STARTING, ConsoleState, EventRow, Order
+from orderkit.core.orders import OrderState
+from orderkit.core.steps import Step
+
+_MOST_EVENTS = 80
+
+
+def row_html(order: Order, now: datetime) -> str:
+    """An order in the list: a chip for each step, then its end or the time left."""
+    chips = "".join(_chip(order, step) for step in FORWARD_STEPS)
+    last = badge(order.state) if order.closed else _left(order, now)
+    return f'<div class="okc-row">{chips}<span class="okc-last">{last}</span></div>'
+
+
+def list_head_html() -> str:
+    """The steps' names over the chips."""
+    names = "".join(f'<span class="okc-chip okc-name">{step}</span>' for step in FORWARD_STEPS)
+    return f'<div class="okc-row okc-dim">{names}<span class="okc-last">left, or end</span></div>'
+
+
+def badge(state: str) -> str:
+    """A state in its colour."""
+    ground = ORDER_COLOURS.get(state, ORDER_COLOURS["open"])
+    text = escape(state.replace("_", " "))
+    return f'<span class="okc-badge" style="background:{ground};color:{ink_on(ground)}">{text}</span>'
+
+
+def head_html(state: ConsoleState) -> str:
+    """Whether news is pushed, how many orders are where, and the ledger's balance."""
+    link = (
+        '<b class="okc-good">●</b> live'
+        if state.trouble is None
+        else f'<b class="okc-bad">○ {escape(state.trouble)}</b>'
+    )
+    counts = " ".join(
+        f'<span title="orders {name}">{_dot(ORDER_COLOURS.get(name, ORDER_COLOURS["open"]))}{count} {name}</span>'
+        for name, count in state.counts.items()
+        if count or name in ("running", "shipped")
+    )
+    return f'<div class="okc-head"><span>{link}</span><span class="okc-counts">{counts}</span>{_balance(state)}</div>'
+
+
+def workers_html(workers: int | None) -> str:
+    """How many workers run."""
+    if workers is None:
+        return '<span class="okc-dim">workers: elsewhere</span>'
+    if not workers:
+        return '<b class="okc-bad">✖ no worker</b>'
+    return f'<span><b class="okc-good">●</b> {workers} worker{"s" * (workers != 1)}</span>'
+
+
+def message_html(kind: str, text: str) -> str:
+    """What came of a click; `kind` is good, bad or busy."""
+    sign = {"good": "✔", "bad": "✖", "busy": "…"}[kind]
+    return f'<div class="okc-message okc-{kind}" role="status">{sign} {escape(text)}</div>'
+
+
+def title_html(order: Order | None, now: datetime) -> str:
+    """The selected order: its state, why it stopped, and its money."""
+    if order is None:
+        return '<div class="okc-dim">Start an order, or select one on the left.</div>'
+    lines = [f'<b class="okc-title">{escape(order.order_id)}</b> {badge(order.state)} {_hint(order, now)}']
+    row = order.row
+    if row and row.stop_reason:
+        by = f" ({escape(row.stopped_by)})" if row.stopped_by else ""
+        lines.append(f"<span>why: {escape(row.stop_reason)}{by}</span>")
+    if row and row.amount_cents:
+        lines.append(_money(order))
+    if row and row.address:
+        address = row.address
+        to = f"{address.street}, {address.city}, {address.state} {address.zip}"
+        tracking = f" · tracking {escape(row.tracking)}" if row.tracking else ""
+        lines.append(f'<span class="okc-dim">to {escape(to)}{tracking}</span>')
+    if row:
+        rules = (
+            f"policy {row.policy} · faults {row.scenario} · review {row.review} · deadline {row.deadline_seconds:g} s"
+        )
+        lines.append(f'<span class="okc-dim">{escape(rules)}</span>')
+    return f'<div class="okc-lines">{"".join(f"<div>{line}</div>" for line in lines)}</div>'
+
+
+def events_html(order: Order | None) -> str:
+    """The selected order's events, newest first."""
+    if order is None:
+        return ""
+    shown: Sequence[EventRow] = order.history[-_MOST_EVENTS:][::-1]
+    rows = "".join(_event_row(order, event) for event in shown)
+    more = len(order.history) - len(shown)
+    rest = f'<tr><td colspan="4" class="okc-dim">and {more} before</td></tr>' if more else ""
+    head = "<tr><th>after</th><th>event</th><th>outcome</th><th>detail</th></tr>"
+    return f'<table class="okc-events"><thead>{head}</thead><tbody>{rows}{rest}</tbody></table>'
+
+
+def plain_html(state: ConsoleState) -> str:
+    """The orders as a table, for front ends without widgets."""
+    head = "".join(f"<th>{name}</th>" for name in ("order", "state", *FORWARD_STEPS, "charged", "refunded", "why"))
+    rows = "".join(_plain_row(order) for order in state.newest_first)
+    balance = state.balance
+    caption = (
+        f"{len(state.orders)} orders; charged {money(balance.charged_cents)}, "
+        f"refunded {money(balance.refunded_cents)}, kept {money(balance.kept_cents)}"
+    )
+    return f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def money(cents: int) -> str:
+    """An amount; no currency, as everywhere in orderkit."""
+    return f"{cents / 100:,.2f}"
+
+
+def _chip(order: Order, step: str) -> str:
+    progress = order.steps.get(step)
+    if progress is None:
+        return f'<span class="okc-chip okc-none" title="{step}: not yet">·</span>'
+    outcome, attempts = progress.outcome, progress.attempts
+    if step == Step.REVIEW and outcome == "completed" and order.state == OrderState.IN_REVIEW:
+        title = "review: waiting for the timer or a person"
+        return (
+            f'<span class="okc-chip" style="background:{WAITING};color:#fff;font-size:11px" title="{title}">wait</span>'
+        )
+    ground = ATTEMPT_COLOURS[outcome]
+    number = f"{attempts}" if attempts > 1 else ""
+    title = f"{step}: {attempts} attempt{'s' * (attempts != 1)}, the last one {outcome.replace('_', ' ')}"
+    style = f"background:{ground};color:{ink_on(ground)}"
+    return f'<span class="okc-chip" style="{style}" title="{title}">{SIGNS[outcome]}{number}</span>'
+
+
+def _left(order: Order, now: datetime) -> str:
+    """The time left: a bar that the browser drains by itself, so that nothing is sent for it."""
+    left = order.left_seconds(now)
+    if left is None or order.row is None:
+        return badge(STARTING)
+    total = order.row.deadline_seconds
+    drain = f"animation:okc-drain {total:g}s linear {left - total:.1f}s both"
+    state = escape(order.state.replace("_", " "))
+    text = f"<span>{state}</span><b>{left:.0f} s</b>"
+    return (
+        f'<span class="okc-left" title="{state}, {left:.0f} of {total:g} s left">{text}<i style="{drain}"></i></span>'
+    )
+
+
+def _hint(order: Order, now: datetime) -> str:
+    """What it does, or how long it took."""
+    row = order.row
+    if order.closed and row and row.closed_at:
+        took = order.seconds(row.closed_at)
+        late = "" if took <= row.deadline_seconds else ' <b class="okc-bad">✖ after its deadline</b>'
+        return f'<span class="okc-dim">after {took:.1f} s</span>{late}'
+    if order.state == OrderState.IN_REVIEW:
+        return "waits for a yes or a no" if row and row.review == "human" else "the timer approves unless you do"
+    progress = order.steps.get(order.step)
+    if progress is None:
+        return "waits for a worker"
+    return f"{escape(order.step)}, attempt {progress.attempts}: {progress.outcome.replace('_', ' ')}"
+
+
+def _money(order: Order) -> str:
+    row = order.row
+    assert row is not None
+    text = f"charged {money(row.charged_cents)} · refunded {money(row.refunded_cents)} · kept {money(order.kept_cents)}"
+    match order.money_is_right:
+        case None:
+            return f"{text} of {money(row.amount_cents)}"
+        case True:
+            verdict = "charged once" if order.state == OrderState.SHIPPED else "nothing kept"
+            return f'{text} <b class="okc-good">✔ {verdict}</b>'
+        case False:
+            return f'{text} <b class="okc-bad">✖ should be {"charged once" if order.state == "shipped" else "0.00"}</b>'
+
+
+def _balance(state: ConsoleState) -> str:
+    balance = state.balance
+    wrong = f' <b class="okc-bad">✖ wrong: {escape(", ".join(balance.wrong[:3]))}</b>' if balance.wrong else ""
+    return (
+        f'<span class="okc-balance" title="the payment provider\'s own ledger over these orders; '
+        f'{money(balance.open_cents)} of what it keeps is for orders that have not ended">ledger: '
+        f"charged <b>{money(balance.charged_cents)}</b> − refunded <b>{money(balance.refunded_cents)}</b> "
+        f"= kept <b>{money(balance.kept_cents)}</b>{wrong}</span>"
+    )
+
+
+def _event_row(order: Order, event: EventRow) -> str:
+    name, outcome, css = event.type.replace("_", " "), "", ""
+    if event.step is not None:
+        name = f"{event.step} {event.attempt} {'starts' if event.type == 'step_started' else 'ends'}"
+        css = ' class="okc-dim"'
+    if event.outcome:
+        outcome = f"{_dot(ATTEMPT_COLOURS.get(event.outcome, '#8A8A8A'))}{event.outcome.replace('_', ' ')}"
+    detail = escape(event.error or event.detail)
+    after = f"{order.seconds(event.ts):.2f} s"
+    return f"<tr{css}><td>{after}</td><td>{escape(name)}</td><td>{outcome}</td><td>{detail}</td></tr>"
+
+
+def _plain_row(order: Order) -> str:
+    steps = (order.steps.get(step) for step in FORWARD_STEPS)
+    signs = [f"{SIGNS[step.outcome]} {step.attempts}" if step else "" for step in steps]
+    row = order.row
+    amounts = [money(row.charged_cents), money(row.refunded_cents)] if row else ["", ""]
+    cells = [order.order_id, order.state, *signs, *amounts, row.stop_reason if row else ""]
+    return f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
+
+
+def _dot(colour: str) -> str:
+    return f'<i class="okc-dot" style="background:{colour}"></i>'

@@ -1,0 +1,266 @@
+"""What the console knows: a fold over rows that were read. Pure; reads in any order, and twice, give the same state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import cached_property
+
+from orderkit.core.orders import ENDS, Address, OrderState
+from orderkit.core.steps import Step
+
+FORWARD_STEPS = (Step.RECEIVE, Step.VALIDATE, Step.REVIEW, Step.CHARGE, Step.PREPARE, Step.DISPATCH)
+STARTING = "starting"  # Temporal has the order, the database not yet
+_UNDECIDED = frozenset({STARTING, OrderState.RECEIVED, OrderState.VALIDATED, OrderState.IN_REVIEW})
+_MOST_ERRORS = 5
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class EventRow:
+    """A row of trellis_events; `detail` is its reason or note. The fields from `step` on are set for attempts only."""
+
+    id: int
+    order_id: str
+    type: str
+    ts: datetime
+    detail: str = ""
+    step: str | None = None
+    attempt: int = 0
+    outcome: str | None = None
+    error: str = ""
+    worker: str = ""
+    run_id: str = ""
+    activity_id: str = ""
+
+
+@dataclass(frozen=True)
+class OrderRow:
+    """An order and what the payment provider's ledger says of it, at `read_at` by the database's clock."""
+
+    order_id: str
+    state: str
+    read_at: datetime
+    started_at: datetime
+    deadline_seconds: float
+    closed_at: datetime | None = None
+    policy: str = ""
+    scenario: str = ""
+    review: str = ""
+    address: Address | None = None
+    amount_cents: int = 0
+    charged_cents: int = 0
+    refunded_cents: int = 0
+    stop_reason: str = ""
+    stopped_by: str = ""
+    tracking: str = ""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What one read brought."""
+
+    orders: tuple[OrderRow, ...] = ()
+    events: tuple[EventRow, ...] = ()
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt; `outcome` may also be running or lost, inferred as the view trellis_attempts does."""
+
+    step: str
+    number: int
+    outcome: str
+    error: str
+    started_at: datetime
+    ended_at: datetime | None
+    worker: str
+
+
+@dataclass(frozen=True)
+class StepProgress:
+    """How often a step was tried, and how its last attempt went."""
+
+    attempts: int
+    outcome: str
+
+
+@dataclass(frozen=True)
+class Order:
+    """One order: its newest row and all its events known."""
+
+    order_id: str
+    row: OrderRow | None = None
+    events: Mapping[int, EventRow] = field(default_factory=dict)
+
+    @property
+    def state(self) -> str:
+        """As in the database; `starting` before it is there."""
+        return self.row.state if self.row else STARTING
+
+    @property
+    def closed(self) -> bool:
+        """Whether it has ended."""
+        return self.state in ENDS
+
+    @property
+    def undecided(self) -> bool:
+        """Whether a review may still say yes or no."""
+        return self.state in _UNDECIDED
+
+    @cached_property
+    def history(self) -> tuple[EventRow, ...]:
+        """Its events, oldest first."""
+        return tuple(self.events[number] for number in sorted(self.events))
+
+    @cached_property
+    def started_at(self) -> datetime:
+        """When its workflow started, or the first thing that is known."""
+        if self.row:
+            return self.row.started_at
+        return self.history[0].ts if self.history else LONG_AGO
+
+    @cached_property
+    def attempts(self) -> tuple[Attempt, ...]:
+        """In the order they started."""
+        starts = [event for event in self.history if event.type == "step_started"]
+        ends = {_attempt_key(event): event for event in self.history if event.type == "step_ended"}
+        last: dict[tuple[str, str], int] = {}
+        for start in starts:
+            activity = (start.run_id, start.activity_id)
+            last[activity] = max(last.get(activity, 0), start.attempt)
+        found = []
+        for start in starts:
+            end = ends.get(_attempt_key(start))
+            nobody_ends_it = self.closed or start.attempt < last[start.run_id, start.activity_id]
+            outcome = (end.outcome if end else None) or ("lost" if nobody_ends_it else "running")
+            error, ended_at = (end.error, end.ts) if end else ("", None)
+            step = start.step or ""
+            found.append(Attempt(step, start.attempt, outcome, error, start.ts, ended_at, start.worker))
+        return tuple(found)
+
+    @cached_property
+    def steps(self) -> Mapping[str, StepProgress]:
+        """Each step that was tried, in the order of the lifecycle."""
+        tried: dict[str, StepProgress] = {}
+        for attempt in self.attempts:
+            before = tried.get(attempt.step)
+            tried[attempt.step] = StepProgress(before.attempts + 1 if before else 1, attempt.outcome)
+        return {step.value: tried[step] for step in Step if step in tried}
+
+    @property
+    def step(self) -> str:
+        """The step in hand, else the last one; empty before the first."""
+        return next((a.step for a in reversed(self.attempts) if a.step != Step.ADDRESS), "")
+
+    @property
+    def errors(self) -> tuple[Attempt, ...]:
+        """The last attempts that did not succeed, newest first."""
+        bad = [attempt for attempt in reversed(self.attempts) if attempt.outcome not in ("completed", "running")]
+        return tuple(bad[:_MOST_ERRORS])
+
+    def seconds(self, at: datetime) -> float:
+        """Seconds since the order's start."""
+        return (at - self.started_at).total_seconds()
+
+    def left_seconds(self, now: datetime) -> float | None:
+        """Until its deadline, never below 0; None when it has ended or nothing is known."""
+        if self.row is None or self.closed:
+            return None
+        return min(self.row.deadline_seconds, max(0.0, self.row.deadline_seconds - self.seconds(now)))
+
+    @property
+    def kept_cents(self) -> int:
+        """What the payment provider has of the customer's money."""
+        return self.row.charged_cents - self.row.refunded_cents if self.row else 0
+
+    @property
+    def money_is_right(self) -> bool | None:
+        """Shipped and charged once, or ended otherwise and nothing kept; None while it is open."""
+        if self.row is None or not self.closed:
+            return None
+        return self.kept_cents == (self.row.amount_cents if self.state == OrderState.SHIPPED else 0)
+
+
+@dataclass(frozen=True)
+class Balance:
+    """The provider's ledger over the console's orders, in cents. `open_cents`: kept for orders that have not ended."""
+
+    charged_cents: int = 0
+    refunded_cents: int = 0
+    open_cents: int = 0
+    wrong: tuple[str, ...] = ()  # ended orders whose money is not right
+
+    @property
+    def kept_cents(self) -> int:
+        """Charged and not given back."""
+        return self.charged_cents - self.refunded_cents
+
+
+@dataclass(frozen=True)
+class ConsoleState:
+    """Everything the console shows."""
+
+    orders: Mapping[str, Order] = field(default_factory=dict)
+    selected: str | None = None
+    trouble: str | None = "connecting to PostgreSQL"  # None: news is pushed; else why not
+    workers: int | None = None  # None: nobody told
+
+    def after(self, change: Change) -> ConsoleState:
+        """The state once the console has read this. Orders that it doesn't touch stay the same objects."""
+        orders = dict(self.orders)
+        for row in change.orders:
+            order = orders.get(row.order_id) or Order(row.order_id)
+            if order.row is None or _newer(row, order.row):
+                orders[row.order_id] = replace(order, row=row)
+        for order_id, events in _by_order(change.events).items():
+            order = orders.get(order_id) or Order(order_id)
+            if any(event.id not in order.events for event in events):
+                orders[order_id] = replace(order, events={**order.events, **{event.id: event for event in events}})
+        return replace(self, orders=orders)
+
+    @property
+    def selection(self) -> Order | None:
+        """The selected order."""
+        return self.orders.get(self.selected) if self.selected else None
+
+    @property
+    def newest_first(self) -> list[Order]:
+        """All orders."""
+        return sorted(self.orders.values(), key=lambda order: (order.started_at, order.order_id), reverse=True)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Orders by end; those that have none count as `running`."""
+        counted = {"running": 0} | {end.value: 0 for end in OrderState if end in ENDS}
+        for order in self.orders.values():
+            counted[order.state if order.closed else "running"] += 1
+        return counted
+
+    @property
+    def balance(self) -> Balance:
+        """What the payment provider took and gave back."""
+        rows = [order.row for order in self.orders.values() if order.row]
+        return Balance(
+            charged_cents=sum(row.charged_cents for row in rows),
+            refunded_cents=sum(row.refunded_cents for row in rows),
+            open_cents=sum(order.kept_cents for order in self.orders.values() if not order.closed),
+            wrong=tuple(sorted(order_id for order_id, order in self.orders.items() if order.money_is_right is False)),
+        )
+
+
+def _newer(row: OrderRow, than: OrderRow) -> bool:
+    """The database's clock decides; at the same instant, anything fixed will do."""
+    return (row.read_at, repr(row)) > (than.read_at, repr(than))
+
+
+def _attempt_key(event: EventRow) -> tuple[str, str, int]:
+    return event.run_id, event.activity_id, event.attempt
+
+
+def _by_order(events: Iterable[EventRow]) -> dict[str, list[EventRow]]:
+    grouped: dict[str, list[EventRow]] = {}
+    for event in events:
+        grouped.setdefault(event.order_id, []).append(event)
+    return grouped

@@ -1,0 +1,37 @@
+"""Lesson 05's exercise: an order that was paid, and is then cancelled."""
+
+from __future__ import annotations
+
+from orderkit.lessons.audited import AuditedBench, audit_is_clean, ended, how, times
+from orderkit.lessons.verdicts import Finding, Verdict, verdict
+
+_MESSAGES = ("WORKFLOW_EXECUTION_SIGNALED", "WORKFLOW_EXECUTION_UPDATE_ACCEPTED")
+
+
+async def paid_then_cancelled(lab: AuditedBench, name: str = "vase") -> Verdict:
+    """The order is cancelled by a person; charged once and refunded once."""
+    hints = (
+        f'start an order "{name}", and cancel it between `charge` and `dispatch`; all of it in one cell',
+        "an order is faster than you: give it a `prepare` that hangs, as in round 4",
+        f'wait for the charge, then cancel: `await lab.orders.wait("{name}", until="charged")`, then '
+        f'`await lab.orders.cancel("{name}")`, then wait for the end',
+    )
+    return verdict("paid_then_cancelled", await _look(lab, name), hints)
+
+
+async def _look(lab: AuditedBench, name: str) -> list[Finding]:
+    order = await ended(lab, name)
+    if isinstance(order, Finding):
+        return [order]
+    cancelled = Finding(order.outcome == "cancelled", how(name, order))
+    history = await lab.orders.history(name, True)
+    asked = Finding(bool(history["type"].isin(_MESSAGES).any()), "Temporal's history has your message")
+    if not asked.ok:
+        asked = Finding(False, "Temporal's history has no message from you: nobody asked to cancel")
+    kinds = (await lab.orders.ledger(name))["kind"].tolist()
+    charges, refunds = kinds.count("charge"), kinds.count("refund")
+    paid = Finding(charges == 1, f"the payment provider took the money {times(charges)}")
+    if not charges and order.outcome == "cancelled":
+        paid = Finding(False, "the payment provider never took the money: you cancelled before the charge")
+    returned = Finding(refunds == 1, f"the payment provider gave it back {times(refunds)}")
+    return [cancelled, asked, paid, returned, await audit_is_clean(lab, name)]

@@ -1,0 +1,73 @@
+"""Lesson 06's exercise: an attempt takes the money, and its worker dies before it can say so."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from orderkit.lessons.audited import AuditedBench, audit_is_clean, ended, how, times
+from orderkit.lessons.checks import OrderBook
+from orderkit.lessons.verdicts import Finding, Verdict, verdict
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class FullOrderBook(OrderBook, Protocol):
+    """Frames with their times."""
+
+    async def attempts(self, *orders: str, full: bool = False) -> pd.DataFrame:
+        """`full`: as analysis.frames.ATTEMPTS."""
+
+    async def ledger(self, *orders: str, full: bool = False) -> pd.DataFrame:
+        """`full`: as analysis.frames.LEDGER."""
+
+
+class FullBench(AuditedBench, Protocol):
+    """A Lab."""
+
+    @property
+    def orders(self) -> FullOrderBook:
+        """Its orders."""
+
+
+async def charged_by_the_dead(lab: FullBench, name: str = "tug") -> Verdict:
+    """The first charge is lost, and yet it is the one that took the money; shipped and charged once."""
+    hints = (
+        "the provider must be done, the worker must not: a fault like in lesson 05, but one that hangs after the deed",
+        f'the fault is hang_after. Wait for the charge: `await lab.orders.wait("{name}", until="charged")`; then kill',
+        f'`lab.orders.start("{name}", review="none", faults="charge=hang_after", deadline=60)`, the wait, then '
+        "`lab.workers.kill()`: each with `await`, all in one cell, since the charge hangs for 3 seconds only",
+    )
+    return verdict("charged_by_the_dead", await _look(lab, name), hints)
+
+
+async def _look(lab: FullBench, name: str) -> list[Finding]:
+    order = await ended(lab, name)
+    if isinstance(order, Finding):
+        return [order]
+    attempts = await lab.orders.attempts(name, full=True)
+    ledger = await lab.orders.ledger(name, full=True)
+    charges, taken = attempts[attempts["step"] == "charge"], ledger[ledger["kind"] == "charge"]
+    return [
+        Finding(order.outcome == "shipped", how(name, order)),
+        _lost(charges),
+        _taken_by_the_first(charges, taken),
+        Finding(len(taken) == 1, f"the payment provider took the money {times(len(taken))}"),
+        await audit_is_clean(lab, name),
+    ]
+
+
+def _lost(charges: pd.DataFrame) -> Finding:
+    outcomes = charges["outcome"].tolist()
+    if outcomes[:1] == ["lost"]:
+        return Finding(True, "attempt 1 of charge is lost: its worker died")
+    if not outcomes:
+        return Finding(False, "charge was never tried")
+    return Finding(False, f"attempt 1 of charge is {outcomes[0].replace('_', ' ')}; it should be lost")
+
+
+def _taken_by_the_first(charges: pd.DataFrame, taken: pd.DataFrame) -> Finding:
+    if taken.empty:
+        return Finding(False, "nobody took the money")
+    earlier = int((charges["started_at"] < taken["ts"].iloc[0]).sum())
+    return Finding(earlier == 1, f"the money was taken by attempt {earlier} of charge")

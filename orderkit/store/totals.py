@@ -1,0 +1,51 @@
+"""How many orders ended how, and how soon: what metrics tell."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from orderkit.core.orders import ENDS
+from orderkit.store.database import Pool, queries
+
+
+@dataclass(frozen=True)
+class Durations:
+    """Ended orders by how long they took: one count a bucket, the last for what is longer than the last bound."""
+
+    counts: Sequence[int]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class OrderTotals:
+    """Over all orders in the database."""
+
+    open: Mapping[str, int]  # by state
+    ended: Mapping[str, Durations]  # by outcome
+    late: int  # decided after their deadline, or still undecided after it
+    refunds: int
+    refunded: float
+
+
+async def order_totals(pool: Pool, bounds: Sequence[float]) -> OrderTotals:
+    """Count them all, in one pass over the table; `bounds` are upper limits in seconds, ascending."""
+    rows = [row async for row in queries.order_totals(pool, bounds=list(bounds))]
+    ends = {str(state) for state in ENDS}
+    open_orders: Counter[str] = Counter()
+    counts: dict[str, list[int]] = {state: [0] * (len(bounds) + 1) for state in sorted(ends)}
+    seconds: dict[str, float] = defaultdict(float)
+    for row in rows[:-1]:
+        if row["state"] in ends:
+            counts[row["state"]][row["bucket"]] += row["number"]
+            seconds[row["state"]] += row["total"]
+        else:
+            open_orders[row["state"]] += row["number"]
+    return OrderTotals(
+        open=open_orders,
+        ended={state: Durations(counts[state], seconds[state]) for state in counts},
+        late=sum(row["late"] for row in rows),
+        refunds=rows[-1]["number"],
+        refunded=rows[-1]["total"],
+    )
