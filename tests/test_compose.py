@@ -22,14 +22,15 @@ OURS = ["api", "jupyter", "migrate", "worker"]
 
 
 def interpolate(value: Any) -> Any:
-    """What docker compose does to every string before it validates: `${NAME:-default}` and `$$`, with nothing set."""
+    """What docker compose does to every string before it validates: `${NAME:-default}`, `${NAME:?…}` and `$$`, with nothing set but what must be."""
     match value:
         case dict():
             return {key: interpolate(item) for key, item in value.items()}
         case list():
             return [interpolate(item) for item in value]
         case str():
-            return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", value).replace("$$", "$")
+            defaulted = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", value)
+            return re.sub(r"\$\{\w+:\?[^}]*\}", "what-the-user-must-set", defaulted).replace("$$", "$")
         case _:
             return value
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import logging
 import socket
 
 import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from orderkit.api.app import create_app
 from orderkit.errors import SettingsError
@@ -15,12 +18,40 @@ from orderkit.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+HEADER_SECONDS = 15.0
 
-def run_api(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT, on uvloop where there is one. Raises SettingsError when the port is taken."""
-    log_json(settings.log_level)
-    config = uvicorn.Config(
-        create_app(settings),
+
+class Impatient(H11Protocol):
+    """Ends connections on which no request arrives: uvicorn itself waits for a slow client's headers for ever."""
+
+    _clock: asyncio.TimerHandle
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Called by the event loop."""
+        super().connection_made(transport)
+        self._clock = self.loop.call_later(HEADER_SECONDS, self._look, (True, None))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Called by the event loop."""
+        self._clock.cancel()
+        super().connection_lost(exc)
+
+    def _look(self, before: tuple[bool, object]) -> None:
+        """End the connection when at two looks on end it waits for the rest of the same request."""
+        cycle: RequestResponseCycle | None = self.cycle
+        # Between requests the keep-alive timer runs; the first byte of a next one stops it.
+        waits = cycle is None or (cycle.response_complete and self.timeout_keep_alive_task is None)
+        if waits and (waits, cycle) == before:
+            self.transport.close()
+        else:
+            self._clock = self.loop.call_later(HEADER_SECONDS, self._look, (waits, cycle))
+
+
+def server_config(app: ASGIApp) -> uvicorn.Config:
+    """How uvicorn serves the API."""
+    return uvicorn.Config(
+        app,
+        http=Impatient,
         log_config=None,
         access_log=False,  # paths hold order ids, and clients' addresses are nobody's business
         server_header=False,
@@ -29,6 +60,12 @@ def run_api(settings: Settings) -> None:
         timeout_keep_alive=30,
         timeout_graceful_shutdown=2,
     )
+
+
+def run_api(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT, on uvloop where there is one. Raises SettingsError when the port is taken."""
+    log_json(settings.log_level)
+    config = server_config(create_app(settings))
     with listen(settings.api_host, settings.api_port) as listener:
         host, port = listener.getsockname()[:2]
         logger.info("API ready", extra={"host": host, "port": port})

@@ -233,6 +233,8 @@ def check_address(address: Address) -> list[Problem]:
     if len(address.name) > 80 or has_control_characters(address.name):
         problems.append(Problem("address.name", "at most 80 characters, without control characters"))
     if not problems:
+        if not any(character.isalnum() for character in address.street):
+            problems.append(Problem("address.street", "must contain a letter or a digit"))
         if not any(character.isalpha() for character in address.city):
             problems.append(Problem("address.city", "must contain a letter"))
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 -]{1,11}", address.zip.strip()):

@@ -92,6 +92,7 @@ def test_the_default_order_is_valid() -> None:
         ({"items": [Item("x", 1, 0)]}, "items"),
         ({"items": [Item(" ")]}, "items[0].sku"),
         ({"address": replace(DEFAULT_ADDRESS, street=" ")}, "address.street"),
+        ({"address": replace(DEFAULT_ADDRESS, street="???")}, "address.street"),
         ({"address": replace(DEFAULT_ADDRESS, city="12")}, "address.city"),
         ({"address": replace(DEFAULT_ADDRESS, street="a\x00b")}, "address.street"),
         ({"address": replace(DEFAULT_ADDRESS, street="x" * 121)}, "address.street"),
