@@ -18,7 +18,7 @@ from orderkit.activities import current_attempt
 from orderkit.core.calls import StepInput
 from orderkit.core.faults import decide
 from orderkit.core.ports import AttemptLog, AttemptOutcome, AttemptRecord
-from orderkit.errors import NON_RETRYABLE, OrderkitError
+from orderkit.errors import NON_RETRYABLE, OrderkitError, first_line
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ class _Recorder(ActivityInboundInterceptor):
             name = type(error).__name__
             raise ApplicationError(str(error), details, type=name, non_retryable=final) from None
         except Exception as error:
-            raise ApplicationError(str(error), details, type=type(error).__name__) from error
+            raise ApplicationError(first_line(error), details, type=type(error).__name__) from None
         if datetime.now(UTC) - info.started_time > limit:
             # The server has given up on this attempt; its effect stands, and the next attempt finds it done.
             raise ApplicationError(f"{late}; it was done just after", details, type="AttemptTimeout")
@@ -94,10 +94,10 @@ class _Recorder(ActivityInboundInterceptor):
             await write
         except Exception as error:
             raise ApplicationError(
-                f"the attempt could not be recorded: {error}",
+                f"the attempt could not be recorded: {first_line(error)}",
                 {"attempt": record.attempt.number},
                 type=type(error).__name__,
-            ) from error
+            ) from None
 
     async def _ended(self, record: AttemptRecord, outcome: AttemptOutcome, error: str) -> None:
         """Note a bad end; when even that fails, the attempt's own error matters more."""

@@ -112,5 +112,12 @@ class KeyRefused(OrderkitError):
     """The idempotency key is voided, or belongs to another order."""
 
 
+def first_line(error: BaseException) -> str:
+    """What an error says in its first line; the rest may hold a customer's data, as PostgreSQL's and pydantic's do."""
+    line = str(error).partition("\n")[0]
+    # asyncpg shows the value that does not fit.
+    return line.partition(":")[0] if line.startswith("invalid input for query argument") else line
+
+
 # Retrying these cannot help: Temporal fails the step at once.
 NON_RETRYABLE = (InvalidOrder, StepRefused, Declined, KeyRefused, OrderConflict)

@@ -22,7 +22,7 @@ OURS = ["api", "jupyter", "migrate", "worker"]
 
 
 def interpolate(value: Any) -> Any:
-    """What docker compose does to every string before it validates: `${NAME:-default}`, `${NAME:?…}` and `$$`, with nothing set but what must be."""
+    """What docker compose does to strings: `${NAME:-default}`, `${NAME:?…}` and `$$`, with only what must be set."""
     match value:
         case dict():
             return {key: interpolate(item) for key, item in value.items()}

@@ -110,6 +110,9 @@ attempts[attempts["step"] == "charge"]
 await lab.charts.waits("coat", "belt")
 
 # %% [markdown]
+# **Explain.** A dot is a wait, a black bar the median: 1 second after attempt 1, 2 seconds after attempt 2, for both
+# orders.
+#
 # ## Round 4: no answer, and a no
 #
 # `hang`: no error comes, nothing comes. And `decline`: the bank says no.

@@ -1,9 +1,9 @@
 # %% [markdown]
 # # 04 · Fifteen seconds
 #
-# The shop promises: **15 seconds after you order, we know.** Shipped, or not shipped and nothing paid. The services that
-# we call are terrible today. You will see why the obvious retry policy ships 1 order in 12, compute it, measure it, and
-# mend it.
+# The shop promises: **15 seconds after you order, we know.** Shipped, or not shipped and nothing paid. The services
+# that we call are terrible today. You will see why the obvious retry policy ships 1 order in 12, compute it, measure
+# it, and mend it.
 #
 # **Afterwards you can**
 # - compute what a retry policy can achieve, before you run it;
@@ -61,8 +61,8 @@ round(predict(plan, SPEC).shipped_within_deadline, 2)
 #
 # Is that true? We run 24 orders.
 #
-# Our faults are drawn from the seed and the order's id, and from nothing else. So we can say **now** what will become of
-# each of them. Nothing has started yet:
+# Our faults are drawn from the seed and the order's id, and from nothing else. So we can say **now** what will become
+# of each of them. Nothing has started yet:
 
 # %%
 import pandas as pd
@@ -91,8 +91,8 @@ real = pd.Series([order.outcome for order in with_spec], name="measured")
 pd.crosstab(simulated["state"].rename("predicted"), real)
 
 # %% [markdown]
-# **Explain.** All 24. What looks like chance in a test can be played again: the same seed, the same failures. That is how
-# you find a bug that happens once in twelve times.
+# **Explain.** All 24. What looks like chance in a test can be played again: the same seed, the same failures. That is
+# how you find a bug that happens once in twelve times.
 #
 # (We looked for a seed in which no order has its fate decided by a tenth of a second. A slow machine gets the same
 # counts.)
@@ -106,8 +106,8 @@ await lab.orders.attempts("tea15")
 await lab.charts.timeline("tea15")
 
 # %% [markdown]
-# See how long the bars of the two kinds of bad attempts are. An error costs next to nothing. A hang costs the whole time
-# limit. And then come the waits.
+# See how long the bars of the two kinds of bad attempts are. An error costs next to nothing. A hang costs the whole
+# time limit. And then come the waits.
 #
 # ## Round 3: what would help?
 #
@@ -115,7 +115,8 @@ await lab.charts.timeline("tea15")
 #
 # a) as many attempts as you like · b) short waits · c) short attempts
 #
-# (Each line has the changes of the lines above it, too. `budget` is the last one: a quarter of a second for an attempt.)
+# (Each line has the changes of the lines above it, too. `budget` is the last one: a quarter of a second for an
+# attempt.)
 
 # %%
 from dataclasses import replace
@@ -126,11 +127,11 @@ shares = {policy.name: predict(plan, policy).shipped_within_deadline for policy 
 pd.Series(shares, name="shipped in time").round(2)
 
 # %% [markdown]
-# **Explain.** More attempts alone help nobody: there is no time for them. Short waits help some. Short attempts help most,
-# because a hang now costs a quarter of a second instead of three.
+# **Explain.** More attempts alone help nobody: there is no time for them. Short waits help some. Short attempts help
+# most, because a hang now costs a quarter of a second instead of three.
 #
-# People like waits that grow: 1 s, 2 s, 4 s … They are polite to a service that is overloaded. Under a deadline they are
-# expensive. Here is `budget`, once more, with waits that double:
+# People like waits that grow: 1 s, 2 s, 4 s … They are polite to a service that is overloaded. Under a deadline they
+# are expensive. Here is `budget`, once more, with waits that double:
 
 # %%
 growing = replace(BUDGET, factor=2, max_wait_seconds=10)
@@ -193,9 +194,9 @@ predicted_vs_measured(comparison)
 # Temporal can end a workflow after a given time: the **execution timeout**. One line, and no deadline of our own in the
 # workflow. Many people do it like this.
 #
-# The bug museum of lesson 07 has such a workflow, `hard-deadline`. It refunds when something fails; the refund is in its
-# code. We give it 4 seconds, and a carrier that hangs. Beside it, our own workflow gets the same order and the same
-# faults.
+# The bug museum of lesson 07 has such a workflow, `hard-deadline`. It refunds when something fails; the refund is in
+# its code. We give it 4 seconds, and a carrier that hangs. Beside it, our own workflow gets the same order and the
+# same faults.
 #
 # (Once a minute, a cleaner called *reconcile* passes; lesson 05 is about it. We ask him to wait outside.)
 
@@ -224,11 +225,11 @@ outside
 inside
 
 # %% [markdown]
-# **Explain.** c. The execution timeout does not ask the workflow to stop. It **ends** it, from outside, between two lines.
-# No `except` runs and no `finally`. The order stays open for ever, and the money is with us.
+# **Explain.** c. The execution timeout does not ask the workflow to stop. It **ends** it, from outside, between two
+# lines. No `except` runs and no `finally`. The order stays open for ever, and the money is with us.
 #
-# Our workflow keeps its own time: a timer in `orderkit/workflows/order.py`. It goes off **before** the 4 seconds are over
-# and leaves a reserve, in which the order is stopped, refunded, and closed.
+# Our workflow keeps its own time: a timer in `orderkit/workflows/order.py`. It goes off **before** the 4 seconds are
+# over and leaves a reserve, in which the order is stopped, refunded, and closed.
 #
 # We clean up behind the museum, and let the cleaner in again:
 
@@ -239,9 +240,9 @@ await museum.tidy()
 # %% [markdown]
 # ## Exercise
 #
-# A race: two orders, `tortoise` and `hare`. They meet **the same faults** and have **the same deadline**. The tortoise has
-# policy `spec` and fails **because the time ran out**, not because a step had used up its attempts. The hare has `budget`
-# and ships.
+# A race: two orders, `tortoise` and `hare`. They meet **the same faults** and have **the same deadline**. The tortoise
+# has policy `spec` and fails **because the time ran out**, not because a step had used up its attempts. The hare has
+# `budget` and ships.
 #
 # Choose faults and deadline, start both, wait for both. Then run the check. If it is not content, it has a hint, and a
 # plainer one the next time.
@@ -268,7 +269,7 @@ await tortoise_and_hare(lab)
 # - A deadline belongs **inside** the workflow, with a reserve for undoing. An execution timeout undoes nothing.
 # - With seeded faults, what you predict of an order is what the order does.
 #
-# Want to know more? `orderkit policy predict` computes both policies on the command line, `orderkit policy measure` runs
-# them. The policies are data, in `orderkit/core/policies.py`.
+# Want to know more? `orderkit policy predict` computes both policies on the command line, `orderkit policy measure`
+# runs them. The policies are data, in `orderkit/core/policies.py`.
 #
 # **Next:** `05_money_is_right`: how the refund works when nobody knows whether the charge went through.

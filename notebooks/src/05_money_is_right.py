@@ -111,9 +111,10 @@ await lab.orders.cancel("jug", reason="too slow", via="update")
 # Cancelled. The charge is still on its way. We wait until it knocks at the provider's door:
 
 # %%
-from orderkit.lessons.ledger import until_ledger_has
+from orderkit.lessons.late import until_answered
 
-await until_ledger_has(lab, "jug", "refused")
+await until_answered(lab, "jug", "charge")
+await lab.orders.ledger("jug")
 
 # %% [markdown]
 # **Explain.** c. We did not say "refund". We said **void**: whatever went through under this key comes back, and
@@ -174,8 +175,9 @@ await lab.audit("pan")
 # %%
 from orderkit.reconcile import reconcile_now
 
-_ = await reconcile_now(temporal)
-await lab.orders.status("pan")
+await reconcile_now(temporal)
+pan = await lab.orders.status("pan")
+pan.state, pan.reason
 
 # %%
 await lab.orders.ledger("pan")
@@ -223,7 +225,7 @@ await lab.audit()
 await lab.orders.start("vase", review="none", faults="prepare=hang,hang")
 await lab.orders.wait("vase", until="charged")
 await lab.orders.cancel("vase")
-await lab.orders.wait("vase")
+(await lab.orders.wait("vase")).state
 # </solution>
 
 # %%

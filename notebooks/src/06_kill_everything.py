@@ -69,7 +69,7 @@ await lab.orders.ledger("canoe")
 await lab.orders.start("ferry", review="human", policy="budget", deadline=3600)
 await lab.orders.wait("ferry", until="in_review")
 await lab.postgres.kill()
-await lab.orders.status("ferry")
+(await lab.orders.status("ferry")).state
 
 # %% [markdown]
 # **Explain.** c. PostgreSQL writes each change to its log on disk **before** it says yes. After the crash it reads the
@@ -79,7 +79,7 @@ await lab.orders.status("ferry")
 
 # %%
 await lab.orders.approve("ferry", by="me")
-await lab.orders.wait("ferry")
+(await lab.orders.wait("ferry")).state
 
 # %%
 events = await lab.orders.events("ferry")
@@ -103,7 +103,7 @@ events[events["step"] == ""][["type"]]
 await lab.orders.start("raft", review_seconds=3, deadline=60)
 await lab.orders.wait("raft", until="in_review")
 await lab.temporal.kill()
-await lab.orders.wait("raft")
+(await lab.orders.wait("raft")).state
 
 # %%
 history = await lab.orders.history("raft")

@@ -33,7 +33,7 @@ from orderkit.core.orders import (
 )
 from orderkit.core.policies import DEFAULT_DEADLINE_SECONDS, POLICIES
 from orderkit.core.ports import AttemptOutcome
-from orderkit.core.steps import Step
+from orderkit.core.steps import DECLINABLE, Step
 
 # PostgreSQL holds no NUL, and no label or log wants the other control characters.
 _ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
@@ -152,12 +152,27 @@ class AddressBody(_Body):
         return cls.model_validate(address, from_attributes=True)
 
 
+def _faults_schema(step: Step) -> JsonValue:
+    kinds = _FAULT if step in DECLINABLE else _FAULT.replace("|decline", "")
+    return {"type": "array", "maxItems": 1000, "items": {"type": "string", "pattern": kinds}}
+
+
+# Who can decline differs by step, which the types cannot say.
+_SCRIPT_SCHEMA: dict[str, JsonValue] = {
+    "type": "object",
+    "properties": {step.value: _faults_schema(step) for step in Step},
+    "additionalProperties": False,
+}
+
+
 class FaultsBody(_Body):
     """Which attempts fail, and how; the same plan gives the same failures every time."""
 
     scenario: Scenario = Scenario.CALM
     seed: Whole = Field(0, ge=0, le=2**53)
-    script: dict[Step, Annotated[list[FaultText], Field(max_length=1000)]] = Field(
+    script: Annotated[
+        dict[Step, Annotated[list[FaultText], Field(max_length=1000)]], WithJsonSchema(_SCRIPT_SCHEMA)
+    ] = Field(
         default_factory=dict,
         description="the faults of a step's attempts 1, 2, …",
         examples=[{"charge": ["error", "slow(250)", "ok"]}],

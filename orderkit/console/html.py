@@ -102,6 +102,8 @@ def events_html(order: Order | None) -> str:
 
 def plain_html(state: ConsoleState) -> str:
     """The orders as a table, for front ends without widgets."""
+    if not state.orders:
+        return "<p>The order console. Where no widgets are shown, run <code>console.table()</code> in a cell.</p>"
     head = "".join(f"<th>{name}</th>" for name in ("order", "state", *FORWARD_STEPS, "charged", "refunded", "why"))
     rows = "".join(_plain_row(order) for order in state.newest_first)
     balance = state.balance

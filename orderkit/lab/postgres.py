@@ -54,6 +54,9 @@ def script(port: int) -> str:
         "shared_buffers": "128MB",
         "wal_level": "replica",
         "logging_collector": "off",
+        # A failed statement's text and the row it failed on hold addresses; a failed ALTER ROLE holds the password.
+        "log_min_error_statement": "panic",
+        "log_error_verbosity": "terse",
     }
     options = " ".join(f"-c {name}={value}" for name, value in settings.items())
     # macOS refuses to start it under some locales; the cluster's own locale is what counts.

@@ -21,6 +21,8 @@ MAX_WORKERS = 8
 SERVERS = ("postgres", "temporal")
 CODEC_KEY = "codec.key"  # in the home; where it is, all of the lab encrypts what Temporal stores
 PROGRAMS = (*SERVERS, "worker", "api")
+# Not for the servers: what they keep is encrypted from them, too.
+_OURS = ("ORDERKIT_DATABASE_URL", "ORDERKIT_API_KEY", "ORDERKIT_CODEC_KEY", "ORDERKIT_CODEC_KEY_FILE")
 
 
 @dataclass(frozen=True)
@@ -38,9 +40,10 @@ class Program:
 def standard(home: Path, ports: Ports) -> list[Program]:
     """The lab's own programs, in the order in which they start; they stop in reverse."""
     python = 'exec "$ORDERKIT_LAB_PYTHON" -m orderkit'
+    without = f"unset {' '.join(_OURS)}; "
     return [
-        Program("postgres", postgres.script(ports.postgres), stop_signal="INT", user=postgres.account(home)),
-        Program("temporal", temporal.script(ports)),
+        Program("postgres", without + postgres.script(ports.postgres), stop_signal="INT", user=postgres.account(home)),
+        Program("temporal", without + temporal.script(ports)),
         Program("worker", f"{python} worker", copies=MAX_WORKERS),
         Program("api", f"{python} api"),
     ]

@@ -22,7 +22,15 @@ from orderkit.core.orders import (
     request_digest,
     sources,
 )
-from orderkit.errors import InvalidOrder, KeyRefused, OrderConflict, OrderNotFound, Problem, StepRefused
+from orderkit.errors import (
+    InvalidOrder,
+    KeyRefused,
+    OrderConflict,
+    OrderNotFound,
+    Problem,
+    StepRefused,
+    first_line,
+)
 from orderkit.store.database import Pool, queries
 from orderkit.store.rows import to_address, to_amount
 
@@ -38,7 +46,7 @@ class PostgresOrders:
         try:
             await self._create(order, started_at)
         except asyncpg.DataError as error:
-            raise InvalidOrder([Problem("order", f"the database cannot hold it ({error})")]) from None
+            raise InvalidOrder([Problem("order", f"the database cannot hold it ({first_line(error)})")]) from None
 
     async def _create(self, order: OrderInput, started_at: datetime) -> None:
         digest = request_digest(order)

@@ -14,6 +14,7 @@ from orderkit.analysis import style
 from orderkit.console import palette
 from orderkit.console.commands import change_address, next_ids, start_commands, starting_row
 from orderkit.console.html import events_html, head_html, message_html, plain_html, row_html, title_html
+from orderkit.console.order_list import OrderList
 from orderkit.console.state import Change, ConsoleState, EventRow, Order, OrderRow
 from orderkit.console.timeline import timeline_html
 from orderkit.core.orders import Address
@@ -238,6 +239,17 @@ def test_wrong_fields_are_named() -> None:
         start_commands(["A-1"], **{**fields, "deadline_seconds": 0.1})
     with pytest.raises(InvalidOrder, match="city"):
         change_address("A-1", "you", street="2 Side Street", city="", state="IL", zip="62702")
+
+
+def test_a_full_list_gives_the_rows_of_ended_orders_to_new_ones() -> None:
+    rows = OrderList(lambda _: None)
+    orders = {f"A-{n}": Order(f"A-{n}", row("charged" if n % 2 else "shipped", order_id=f"A-{n}")) for n in range(80)}
+    rows.show(orders, "A-79", at(1))
+    rows.show(orders, "A-79", at(2), tick=True)
+    shown = {order_id for order_id in orders if rows.html_of(order_id)}
+    assert len(shown) == 60
+    assert {order_id for order_id, order in orders.items() if not order.closed} <= shown
+    assert len(rows.root.children[1].children) == 60
 
 
 def test_colours_are_the_charts() -> None:
