@@ -28,14 +28,19 @@ def _the_workbench() -> Workbench:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
-    """Skip after a failure; have a lab; and let a notebook's kernel, which starts with its first cell, find it."""
-    if item.path in _failed:
-        pytest.skip("an earlier cell of this notebook failed")
+    """Have a lab, and let a notebook's kernel, which starts with its first cell, find it."""
     item.output_timeout = OUTPUT_SECONDS  # type: ignore[attr-defined]
     with pytest.MonkeyPatch.context() as patch:
         for name, value in _the_workbench().variables.items():
             patch.delenv(name, raising=False) if value is None else patch.setenv(name, value)
         return (yield)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> None:
+    """Skip the rest of a notebook after its first failure; not in the setup, which pytest must see through."""
+    if item.path in _failed:
+        pytest.skip("an earlier cell of this notebook failed")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,6 +17,7 @@ from orderkit.console.commands import change_address, next_ids, start_commands, 
 from orderkit.console.html import events_html, head_html, message_html, plain_html, row_html, title_html
 from orderkit.console.order_list import OrderList
 from orderkit.console.state import Change, ConsoleState, EventRow, Order, OrderRow
+from orderkit.console.table import COLUMNS, orders_frame
 from orderkit.console.timeline import timeline_html
 from orderkit.core.orders import Address
 from orderkit.errors import InvalidFaultPlan, InvalidOrder
@@ -241,6 +243,14 @@ def test_wrong_fields_are_named() -> None:
         change_address("A-1", "you", street="2 Side Street", city="", state="IL", zip="62702")
 
 
+def test_the_table_has_its_columns_also_when_it_is_empty() -> None:
+    assert {name: str(dtype) for name, dtype in orders_frame(ConsoleState(), START).dtypes.items()} == COLUMNS
+    state = after(Change((row(charged_cents=5090), row("cancelled", order_id="A-2", stop_reason="late"))))
+    ended, open_one = orders_frame(state, at(5)).to_dict("records")
+    assert (open_one["order"], open_one["left_seconds"], open_one["kept"]) == ("A-1", 10.0, 50.9)
+    assert (ended["order"], ended["why"], math.isnan(ended["left_seconds"])) == ("A-2", "late", True)
+
+
 def test_a_full_list_gives_the_rows_of_ended_orders_to_new_ones() -> None:
     rows = OrderList(lambda _: None)
     orders = {f"A-{n}": Order(f"A-{n}", row("charged" if n % 2 else "shipped", order_id=f"A-{n}")) for n in range(80)}
@@ -257,7 +267,7 @@ def test_colours_are_the_charts() -> None:
     assert palette.ORDER_COLOURS == style.ORDER_COLOURS
 
 
-@pytest.mark.parametrize("ground", {*palette.ATTEMPT_COLOURS.values(), *palette.ORDER_COLOURS.values()})
+@pytest.mark.parametrize("ground", sorted({*palette.ATTEMPT_COLOURS.values(), *palette.ORDER_COLOURS.values()}))
 def test_letters_can_be_read_on_every_colour(ground: str) -> None:
     def luminance(colour: str) -> float:
         digits = colour.lstrip("#")
