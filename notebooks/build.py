@@ -88,6 +88,9 @@ def execute(notebook: NotebookNode, folder: Path, workbench: Workbench) -> None:
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs = _with_usual_ports(cell.outputs, workbench)
+            for output in cell.outputs:
+                # A stored widget has no kernel behind it; JupyterLab would say "model not found".
+                output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
 
 
 def _with_usual_ports(outputs: list[NotebookNode], workbench: Workbench) -> list[NotebookNode]:

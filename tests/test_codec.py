@@ -117,7 +117,11 @@ def test_keys_come_from_the_environment_then_from_the_file(monkeypatch: pytest.M
     assert KEY not in repr(Settings())
 
 
-@pytest.mark.parametrize("text", ["secret-but-short", f"{KEY},{KEY[:-4]}", "ä" * 44, KEY[:-2]])
+@pytest.mark.parametrize(
+    "text",
+    ["secret-but-short", f"{KEY},{KEY[:-4]}", "ä" * 44, KEY[:-2]],
+    ids=["short", "second cut", "not ASCII", "cut"],
+)
 def test_a_bad_key_is_refused_at_once_and_not_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str) -> None:
     monkeypatch.setenv("ORDERKIT_CODEC_KEY", text)
     with pytest.raises(SettingsError, match=r"ORDERKIT_CODEC_KEY: .*orderkit codec new-key") as error:

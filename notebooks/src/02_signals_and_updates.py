@@ -195,14 +195,8 @@ except OrderClosed as closed:
 # its history?
 
 # %% tags=["nbval-ignore-output"]
-from orderkit.client import OrderkitClient
-from orderkit.console import open_console
-from orderkit.settings import Settings
-
 await lab.orders.start("stool", review="human", deadline=300)
-settings = Settings()
-api = OrderkitClient(f"http://{settings.api_host}:{settings.api_port}", settings.api_key)
-console = await open_console(api, settings.database_url, lab.workers).ready()
+console = await lab.console()
 console
 
 # %% [markdown]

@@ -19,7 +19,7 @@ lab = await Lab.start()
 lab
 
 # %% [markdown]
-# ## Round 1: the pocket calculator
+# ## First, the pocket calculator
 #
 # The fault model `original`: of each call, **33 % fail** at once, **34 % hang** until somebody loses patience, **33 %**
 # are fine. Five steps on the way to *dispatched* call somebody outside.
@@ -57,7 +57,7 @@ round(predict(plan, SPEC).shipped_within_deadline, 2)
 # %% [markdown]
 # 8 of 100: one order in twelve. Half of those that could have made it run out of time.
 #
-# ## Round 2: the same, for real
+# ## Round 1: the same, for real
 #
 # Is that true? We run 24 orders.
 #
@@ -109,7 +109,7 @@ await lab.charts.timeline("tea15")
 # See how long the bars of the two kinds of bad attempts are. An error costs next to nothing. A hang costs the whole
 # time limit. And then come the waits.
 #
-# ## Round 3: what would help?
+# ## What would help?
 #
 # **Predict.** Which change helps most? Put them in order:
 #
@@ -146,7 +146,7 @@ round(predict(plan, growing).shipped_within_deadline, 2)
 # How short may an attempt be? Longer than a healthy call ever takes, also on a busy day. Measure that first; here it is
 # 0.1 s at worst. Below it you would cut off calls that were about to succeed.
 #
-# ## Round 4: budget, for real
+# ## Round 2: budget, for real
 #
 # The first twelve orders again, with the very same faults.
 #
@@ -189,7 +189,7 @@ predicted_vs_measured(comparison)
 # Look at *decided in time*: `spec` decides nearly all orders in time, too. It says no to most of them, that is all. But
 # it says so within 15 seconds, and it gives the money back. The next round is about that.
 #
-# ## Round 5: who keeps the time?
+# ## Round 3: who keeps the time?
 #
 # Temporal can end a workflow after a given time: the **execution timeout**. One line, and no deadline of our own in the
 # workflow. Many people do it like this.
@@ -220,6 +220,9 @@ from orderkit.lessons.museum.tour import Museum
 museum = Museum(lab)
 outside, inside = await asyncio.gather(museum.visit("hard-deadline"), museum.mended("hard-deadline"))
 outside
+
+# %% [markdown]
+# That was the execution timeout. Now the deadline inside, in `OrderWorkflow`:
 
 # %%
 inside

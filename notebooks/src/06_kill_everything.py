@@ -45,7 +45,8 @@ await lab.charts.timeline("canoe")
 
 # %% [markdown]
 # **Explain.** b. Attempt 1 of `charge` is `lost`: it has a start, and nobody lived to write its end. Temporal gave it 3
-# seconds, waited one more, and gave attempt 2 to the new worker.
+# seconds, waited one more, and gave attempt 2 to the new worker. (The gap after it: for another second, Temporal kept
+# the workflow for the worker that had it in memory, and that one was dead.)
 #
 # The new worker had never heard of *canoe*. It read the history, went through the workflow's code again with the
 # answers that stand there, and so it arrived at `charge`. This is called **replay**.

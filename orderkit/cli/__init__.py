@@ -7,7 +7,7 @@ import sys
 import typer
 
 from orderkit import __version__
-from orderkit.cli import codec, database, money, orders, policy, processes, stack
+from orderkit.cli import bench, codec, database, money, orders, policy, processes, stack
 from orderkit.cli.output import Json, answer, err
 from orderkit.errors import DependencyUnavailable, OrderkitError
 
@@ -27,6 +27,7 @@ app.add_typer(orders.app, name="order")
 app.add_typer(policy.app, name="policy")
 app.add_typer(database.app, name="db")
 app.add_typer(codec.app, name="codec")
+app.add_typer(bench.app, name="bench")
 
 
 @app.command()

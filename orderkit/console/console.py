@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
@@ -15,7 +15,9 @@ from orderkit.client import OrderkitClient
 from orderkit.console.commands import Start, send, starting_row
 from orderkit.console.feed import Feed
 from orderkit.console.html import plain_html
+from orderkit.console.levers import ANNOUNCEMENTS, Workers, count, pull
 from orderkit.console.state import Change, ConsoleState
+from orderkit.console.table import orders_frame
 from orderkit.console.view import View
 from orderkit.errors import LabError, OrderkitError
 
@@ -27,23 +29,6 @@ logger = logging.getLogger(__name__)
 _TICK_SECONDS = 0.5
 _WORKERS_SECONDS = 2.0
 _STARTS_AT_ONCE = 5
-
-
-class Workers(Protocol):
-    """The worker processes, as `lab.workers` is; `count` may block for a moment."""
-
-    @property
-    def count(self) -> int:
-        """How many run."""
-
-    async def kill(self) -> None:
-        """SIGKILL to each; returns when new ones work."""
-
-    async def stop(self) -> None:
-        """Stop them for good."""
-
-    async def start(self, count: int = 1) -> None:
-        """Let that many run."""
 
 
 def open_console(
@@ -95,6 +80,11 @@ class Console:
         if workers is not None:
             self._keep(self._watch(workers))
 
+    @property
+    def closed(self) -> bool:
+        """Whether it listens no more."""
+        return self._closed
+
     async def ready(self, within_seconds: float = 10) -> Console:
         """Wait until the orders are known, for a bounded time; the console itself says what is missing."""
         try:
@@ -111,24 +101,7 @@ class Console:
 
     def table(self) -> pd.DataFrame:
         """The orders, newest first: order, state, step, attempts, left_seconds, charged, refunded, kept, why."""
-        import pandas as pd
-
-        rows = [
-            {
-                "order": order.order_id,
-                "state": order.state,
-                "step": order.step,
-                "attempts": len(order.attempts),
-                "left_seconds": order.left_seconds(self._now()),
-                "charged": (order.row.charged_cents if order.row else 0) / 100,
-                "refunded": (order.row.refunded_cents if order.row else 0) / 100,
-                "kept": order.kept_cents / 100,
-                "why": order.row.stop_reason if order.row else "",
-            }
-            for order in self.state.newest_first
-        ]
-        columns = ["order", "state", "step", "attempts", "left_seconds", "charged", "refunded", "kept", "why"]
-        return pd.DataFrame(rows, columns=columns)
+        return orders_frame(self.state, self._now())
 
     def close(self) -> None:
         """Stop listening; what is shown stays as it is."""
@@ -243,22 +216,10 @@ class Console:
         form.propose_id({*self.state.orders, *self._taken})
 
     async def _pull(self, name: str) -> str:
-        workers = self._workers
-        assert workers is not None
-        match name:
-            case "kill":
-                self.view.say("busy", "SIGKILL sent; waiting until new workers poll")
-                await workers.kill()
-                said = "The workers were killed, and new ones poll"
-            case "stop":
-                self.view.say("busy", "Stopping the workers")
-                await workers.stop()
-                said = "No worker runs: orders wait where they are"
-            case _:
-                self.view.say("busy", "Starting a worker")
-                await workers.start(1)
-                said = "One worker polls both task queues"
-        await self._count(workers)
+        assert self._workers is not None
+        self.view.say("busy", ANNOUNCEMENTS[name])
+        said = await pull(name, self._workers)
+        await self._count(self._workers)
         return said
 
     def _changed(self, change: Change) -> None:
@@ -289,13 +250,9 @@ class Console:
             await asyncio.sleep(_WORKERS_SECONDS)
 
     async def _count(self, workers: Workers) -> None:
-        """Counting asks the supervisor, which may take a moment: in a thread."""
-        try:
-            count = await asyncio.to_thread(lambda: workers.count)
-        except OrderkitError:
-            count = 0
-        if count != self.state.workers:
-            self.state = replace(self.state, workers=count)
+        running = await count(workers)
+        if running != self.state.workers:
+            self.state = replace(self.state, workers=running)
             self._show()
 
     def _show(self, tick: bool = False) -> None:

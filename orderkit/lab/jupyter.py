@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
@@ -79,6 +80,10 @@ class Jupyter:
         if not self.port:
             self.port = another({})
         own = self._stack.home / _FOLDER
+        # JupyterLab would ask whether it may fetch news, on top of the lesson.
+        overrides = own / "config" / "labconfig" / "default_setting_overrides.json"
+        overrides.parent.mkdir(parents=True, exist_ok=True)
+        overrides.write_text(json.dumps({"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}))
         environment = {
             **os.environ,
             **self._stack.environment(),

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from temporalio.client import Client
 
+    from orderkit.console import Console
     from orderkit.store.database import Pool
 
 # Where nobody set logging up, warnings go to the cell: a pool that lost its server, which the lessons kill on purpose.
@@ -49,7 +50,8 @@ class Lab:
         self._client: Client | None = None
         self._opened = AsyncExitStack()
         self._lock = asyncio.Lock()
-        api = OrderkitClient(self._api_url, settings.api_key)
+        self._console: Console | None = None
+        self._api = api = OrderkitClient(self._api_url, settings.api_key)
         self._opened.push_async_exit(api)
         tables = Tables(api, self._open_pool)
         self.orders = Orders(api, tables, self._connect, stack.ui_url if stack else _COMPOSE_UI)
@@ -74,8 +76,19 @@ class Lab:
         os.environ.update(stack.environment())
         return cls(stack.settings(), stack)
 
+    async def console(self) -> Console:
+        """The order console, live; the same one each time, until it is closed."""
+        from orderkit.console import open_console
+
+        if self._console is None or self._console.closed:
+            workers = self.workers if self._stack else None
+            self._console = open_console(self._api, self._settings.database_url, workers)
+        return await self._console.ready()
+
     async def close(self) -> None:
         """Let go of the connections; the stack runs on."""
+        if self._console is not None:
+            await self._console.aclose()
         await self._opened.aclose()
         self._pool = self._client = None
 

@@ -1,0 +1,57 @@
+"""`orderkit bench …`: what things cost here, as ratios."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from orderkit.cli.output import Json, answer, err, out, table
+
+if TYPE_CHECKING:
+    from orderkit.api.bench import Latency
+
+app = typer.Typer(help="Measure what things cost, as ratios within one run.", no_args_is_help=True)
+
+
+@app.command("api")
+def api_command(
+    calls: Annotated[int, typer.Option(min=16, help="How often each call is made, at 1 and at 16 connections.")] = 200,
+    json: Json = False,
+) -> None:
+    """Latency of start, status, signal and health, beside the bare client's; on the stack that runs here."""
+    found = asyncio.run(_measure(calls))
+    columns = ("call", "connections", "API p50 ms", "p99", "bare p50 ms", "p99", "added p50 ms", "× bare")
+    answer(json, [asdict(each) for each in found], lambda: out.print(table(columns, map(_row, found))))
+
+
+async def _measure(calls: int) -> list[Latency]:
+    from orderkit.api.bench import cancel_all, measure
+    from orderkit.cli.here import settings_here
+    from orderkit.connect import connect_temporal
+    from orderkit.store.database import open_pool
+
+    settings = settings_here()
+    key = settings.api_key.get_secret_value() if settings.api_key else ""
+    client = await connect_temporal(settings)
+    host, port, name = settings.api_host, settings.api_port, f"bench-{uuid.uuid4().hex[:8]}"
+    found = []
+    with err.status("Measuring …"):
+        async with open_pool(settings.database_url.get_secret_value(), 16) as pool:
+            try:
+                for at_once in (1, 16):
+                    found += [each async for each in measure(pool, client, host, port, key, calls, at_once, name)]
+            finally:
+                await cancel_all(pool, client, name)
+    return found
+
+
+def _row(each: Latency) -> tuple[object, ...]:
+    api = (each.call, each.connections, f"{each.api_p50:.2f}", f"{each.api_p99:.1f}")
+    if each.bare_p50 is None or each.bare_p99 is None:
+        return (*api, "", "", "", "")
+    added, ratio = each.api_p50 - each.bare_p50, each.api_p50 / each.bare_p50
+    return (*api, f"{each.bare_p50:.2f}", f"{each.bare_p99:.1f}", f"{added:.2f}", f"{ratio:.2f}")
