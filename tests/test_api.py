@@ -28,6 +28,7 @@ from orderkit.api.app import create_app
 from orderkit.api.models import AddressBody, FaultsBody, StartOrder, UpdateAddressBody
 from orderkit.client import OrderkitClient
 from orderkit.core.orders import OrderId, OrderInput
+from orderkit.core.steps import Step
 from orderkit.errors import (
     DependencyUnavailable,
     InvalidOrder,
@@ -192,7 +193,7 @@ async def test_an_order_whose_history_is_gone_is_remembered(
         ({"review": "maybe"}, {"review"}),
         ({"faults": {"scenario": "doom"}}, {"faults.scenario"}),
         ({"faults": {"script": {"nap": ["ok"]}}}, {"faults.script.nap.[key]"}),
-        ({"faults": {"script": {"charge": ["nap"]}}}, {"faults"}),
+        ({"faults": {"script": {"charge": ["nap"]}}}, {"faults.script.charge[0]"}),
         ({"colour": "red"}, {"colour"}),
         ([], {"body"}),
     ],
@@ -776,7 +777,7 @@ async def test_the_clients_errors_are_orderkits_own(orderkit: OrderkitClient, or
     with pytest.raises(InvalidOrder, match="order_id"):
         await orderkit.status("a/../b")
     with pytest.raises(InvalidOrder) as invalid:
-        await orderkit.start(order_id, StartOrder(faults=FaultsBody(script={"charge": ["nap"]})))
+        await orderkit.start(order_id, StartOrder(faults=FaultsBody(script={Step.REFUND: ["decline"]})))
     assert [each.field for each in invalid.value.problems] == ["faults"]
     await orderkit.start(order_id, StartOrder(review="none"))
     await orderkit.wait(order_id)

@@ -83,7 +83,8 @@ await lab.orders.attempts("bowl")
 # **Explain.** c. The order refunds a charge of which it never heard that it went through.
 #
 # Look at the two lines about `REFUND` and `CHARGE` in the way forward of the workflow. The refund is noted **before**
-# the charge is tried. If it were the other way round, a charge with a lost answer would never be undone.
+# the charge is tried. If it were the other way round, a charge with a lost answer would never be undone. (The code is
+# shown as it is in your installation, so the test of this notebook does not compare it.)
 
 # %% tags=["nbval-ignore-output"]
 from orderkit.workflows.order import OrderWorkflow
@@ -91,8 +92,6 @@ from orderkit.workflows.order import OrderWorkflow
 source(OrderWorkflow._go_forward)
 
 # %% [markdown]
-# (The code is shown as it is in your installation, so the test does not compare it.)
-#
 # ## Round 3: the late charge
 #
 # This one is nasty. The provider is slow: it will take the money 2 seconds from now. Meanwhile the customer cancels.
@@ -140,7 +139,7 @@ await lab.charts.timeline("jug")
 #
 # For this case there is a second workflow, **reconcile**. A schedule runs it every minute. We put the schedule on hold,
 # so that you can look at the mess first. (If you stop in the middle of this round, run its last cell: it ends the
-# hold.)
+# hold.) Then we take an order that is paid and whose packing hangs, and terminate its workflow.
 
 # %%
 from orderkit.connect import connect_temporal
@@ -149,9 +148,6 @@ from orderkit.workflows.reconcile import WORKFLOW_ID
 temporal = await connect_temporal()
 schedule = temporal.get_schedule_handle(WORKFLOW_ID)
 await schedule.pause(note="lesson 05")
-
-# %% [markdown]
-# The order is charged; the packing hangs; we terminate the workflow.
 
 # %%
 await lab.orders.start("pan", review="none", faults="prepare=hang,hang,hang", deadline=3600)
