@@ -11,10 +11,10 @@ _MESSAGES = ("WORKFLOW_EXECUTION_SIGNALED", "WORKFLOW_EXECUTION_UPDATE_ACCEPTED"
 async def paid_then_cancelled(lab: AuditedBench, name: str = "vase") -> Verdict:
     """The order is cancelled by a person; charged once and refunded once."""
     hints = (
-        f'start an order "{name}", and cancel it between `charge` and `dispatch`; all of it in one cell',
-        "an order is faster than you: give it a `prepare` that hangs, as in round 4",
-        f'wait for the charge, then cancel: `await lab.orders.wait("{name}", until="charged")`, then '
-        f'`await lab.orders.cancel("{name}")`, then wait for the end',
+        f'start an order "{name}", and cancel it between charge and dispatch; all of it in one cell',
+        "an order is faster than you: give it a prepare that hangs, as in round 4",
+        f'wait for the charge, then cancel: await lab.orders.wait("{name}", until="charged"), then '
+        f'await lab.orders.cancel("{name}"), then wait for the end',
     )
     return verdict("paid_then_cancelled", await _look(lab, name), hints)
 

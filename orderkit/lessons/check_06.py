@@ -34,9 +34,9 @@ async def charged_by_the_dead(lab: FullBench, name: str = "tug") -> Verdict:
     """The first charge is lost, and yet it is the one that took the money; shipped and charged once."""
     hints = (
         "the provider must be done, the worker must not: a fault like in lesson 05, but one that hangs after the deed",
-        f'the fault is hang_after. Wait for the charge: `await lab.orders.wait("{name}", until="charged")`; then kill',
-        f'`lab.orders.start("{name}", review="none", faults="charge=hang_after", deadline=60)`, the wait, then '
-        "`lab.workers.kill()`: each with `await`, all in one cell, since the charge hangs for 3 seconds only",
+        f'the fault is hang_after. Wait for the charge: await lab.orders.wait("{name}", until="charged"); then kill',
+        f'lab.orders.start("{name}", review="none", faults="charge=hang_after", deadline=60), the wait, then '
+        "lab.workers.kill(): each with await, all in one cell, since the charge hangs for 3 seconds only",
     )
     return verdict("charged_by_the_dead", await _look(lab, name), hints)
 
