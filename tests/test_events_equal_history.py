@@ -14,7 +14,7 @@ from orderkit.core.orders import OrderId, Review, order_workflow_id
 from orderkit.core.policies import BUDGET
 
 ORDERS = 200
-AT_ONCE = 40
+AT_ONCE = 16
 # The limit is far above what a step takes on a busy machine, so that only the plan makes attempts time out.
 ROOMY = replace(BUDGET, name="roomy", attempt_timeout_seconds=dict.fromkeys(BUDGET.attempt_timeout_seconds, 2.0))
 

@@ -265,12 +265,14 @@ await clerk_is_convicted(museum)
 await museum.tidy()
 
 # %% [markdown]
-# ## Recap
+# ## The seven answers
 
 # %%
 museum.answers()
 
 # %% [markdown]
+# ## Recap
+#
 # All seven pass a test in which nothing goes wrong. What finds them is a fault at the right moment, and an auditor who
 # believes nobody. In a review, ask:
 #

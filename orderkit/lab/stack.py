@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -91,8 +92,9 @@ class Stack:
         if not restart:
             process.suspend()  # so that it does not live to see the polite request
             self.supervisor.stop(program)
-        children = process.children(recursive=True)
-        process.kill()
+        children = process.children(recursive=True) if process.is_running() else []
+        with suppress(psutil.NoSuchProcess):  # supervisord's own stop may have been quicker
+            process.kill()
         wake(children)  # a paused backend of PostgreSQL would hold the shared memory, and no new one could start
         if wait_gone([process], 5):
             raise LabError(f"{program} (pid {process.pid}) is still there 5 s after SIGKILL")
