@@ -8,12 +8,12 @@ from collections.abc import Awaitable, Mapping
 from dataclasses import replace
 
 import pytest
-from harness import Shop
+from harness import ROOMY, Shop
 
 from orderkit.core.faults import FaultPlan
 from orderkit.core.messages import CancelOrder, UpdateAddress
 from orderkit.core.orders import DEFAULT_ADDRESS, OrderId, OrderState, Review
-from orderkit.core.policies import BUDGET, SPEC, Policy
+from orderkit.core.policies import SPEC, Policy
 from orderkit.core.steps import Step
 
 FORWARD_STEPS = (Step.RECEIVE, Step.VALIDATE, Step.REVIEW, Step.CHARGE, Step.PREPARE, Step.DISPATCH)
@@ -23,7 +23,7 @@ COMPENSATIONS = (Step.STOP, Step.RECALL, Step.REFUND, Step.CLOSE)
 
 
 async def play(
-    shop: Shop, order_id: OrderId, step: Step, faults: list[str], message: str | None, policy: Policy = BUDGET
+    shop: Shop, order_id: OrderId, step: Step, faults: list[str], message: str | None, policy: Policy = ROOMY
 ) -> str:
     """One order whose `step` meets `faults`, and a message while the first attempt runs."""
     script = {step: faults}
@@ -112,7 +112,7 @@ async def test_compensation_is_retried_until_it_succeeds(shop: Shop, order_id: O
 
     async def case(own_id: OrderId, step: Step, fault: str) -> None:
         script: dict[str, list[str]] = {Step.DISPATCH: ["hang"] * 100, step: [fault, fault]}
-        handle = await shop.start(own_id, policy=BUDGET, faults=FaultPlan(script=script))
+        handle = await shop.start(own_id, policy=ROOMY, faults=FaultPlan(script=script))
         await shop.step_reached(own_id, Step.DISPATCH)
         await handle.signal("cancel_order", CancelOrder("changed my mind", "ann"))
         assert await shop.end(handle) == "cancelled"

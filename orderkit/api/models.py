@@ -328,7 +328,7 @@ class UpdateDone(_Answer):
 
 
 class StepError(_Answer):
-    """An attempt that did not succeed; `outcome` lost means that its worker died."""
+    """An attempt that did not succeed; `outcome` lost: its worker died, or its answer came too late."""
 
     step: Step
     attempt: int

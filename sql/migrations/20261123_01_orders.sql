@@ -128,8 +128,9 @@ CREATE TABLE world.shipment_entries (
 
 CREATE INDEX shipment_entries_order_id_idx ON world.shipment_entries (order_id);
 
--- Each attempt of each step: start, end, duration. An attempt without an end is `running`, or `lost` once
--- something later proves that nobody will end it: a later attempt of the same activity, or the order's end.
+-- Each attempt of each step: start, end, duration. An attempt without an end is `running`, or `lost` once something
+-- later proves that nobody will end it: a later attempt of the same activity, or the order's end. An attempt that
+-- completed is `lost`, too, when another one followed: its answer never reached Temporal, or came too late.
 CREATE VIEW trellis_attempts AS
 SELECT
     s.order_id,
@@ -138,19 +139,19 @@ SELECT
     s.ts AS started_at,
     e.ts AS ended_at,
     extract(EPOCH FROM e.ts - s.ts)::double precision AS duration_seconds,
-    coalesce(
-        e.outcome,
-        CASE
-            WHEN EXISTS (
-                SELECT 1 FROM trellis_events AS l
-                WHERE l.order_id = s.order_id AND l.run_id = s.run_id AND l.activity_id = s.activity_id
-                    AND l.type = 'step_started' AND l.attempt > s.attempt
-            ) OR EXISTS (
-                SELECT 1 FROM trellis_orders AS o WHERE o.id = s.order_id AND o.closed_at IS NOT NULL
-            ) THEN 'lost'
-            ELSE 'running'
-        END
-    ) AS outcome,
+    CASE
+        WHEN e.outcome <> 'completed' THEN e.outcome
+        WHEN EXISTS (
+            SELECT 1 FROM trellis_events AS l
+            WHERE l.order_id = s.order_id AND l.run_id = s.run_id AND l.activity_id = s.activity_id
+                AND l.type = 'step_started' AND l.attempt > s.attempt
+        ) THEN 'lost'
+        WHEN e.outcome IS NOT NULL THEN e.outcome
+        WHEN EXISTS (
+            SELECT 1 FROM trellis_orders AS o WHERE o.id = s.order_id AND o.closed_at IS NOT NULL
+        ) THEN 'lost'
+        ELSE 'running'
+    END AS outcome,
     coalesce(e.error, '') AS error,
     s.worker,
     s.workflow_id,

@@ -42,9 +42,10 @@ SELECT
     (
         SELECT jsonb_agg(to_jsonb(l) ORDER BY l.ts DESC)
         FROM (
-            SELECT a.step, a.attempt, a.ts, coalesce(a.outcome, 'lost') AS outcome, coalesce(a.error, '') AS error
+            SELECT a.step, a.attempt, a.ts, coalesce(nullif(a.outcome, 'completed'), 'lost') AS outcome,
+                coalesce(a.error, '') AS error
             FROM attempts AS a
-            WHERE a.outcome <> 'completed' OR (a.outcome IS NULL AND (a.was_retried OR o.closed_at IS NOT NULL))
+            WHERE a.outcome <> 'completed' OR a.was_retried OR (a.outcome IS NULL AND o.closed_at IS NOT NULL)
             ORDER BY a.start_id DESC
             LIMIT 5
         ) AS l
