@@ -152,7 +152,7 @@ def test_budget_reaches_its_target_and_spec_is_far_from_it() -> None:
     assert budget.decided_within_deadline > 0.9999
     assert budget.mean_seconds < 6
     assert spec.shipped_within_deadline < 0.12
-    assert spec.decided_within_deadline > 0.999
+    assert spec.decided_within_deadline > 0.998
 
 
 def test_quantiles_and_curve_say_the_same() -> None:
