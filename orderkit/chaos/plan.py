@@ -66,17 +66,15 @@ def make_plan(
     pauses: int = 2,
     seconds: float = 20.0,
     scenario: Scenario = Scenario.STORM,
-    prefix: str = "",
 ) -> ChaosPlan:
-    """The plan of a seed. Every kind of process is killed in turn; the moments are random."""
+    """The plan of a seed, order ids and faults included. Every kind of process is killed in turn, at random moments."""
     draw = random.Random(seed)
-    start = prefix or f"chaos-{seed}"
     order_plans = []
     for number in range(orders):
         sayings = [(draw.uniform(0, 4), saying) for saying in Saying if draw.random() < 0.3]
         order_plans.append(
             OrderPlan(
-                OrderId(f"{start}-{number:03}"),
+                OrderId(f"chaos-{seed}-{number:03}"),
                 draw.uniform(0, 0.8 * seconds),
                 draw.randrange(2**31),
                 tuple(sorted(sayings)),

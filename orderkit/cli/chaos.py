@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from orderkit.cli.output import Json, answer, err, out, table
+
+if TYPE_CHECKING:
+    from orderkit.chaos.run import ChaosReport
+    from orderkit.lab.stack import Stack
 
 
 def chaos_command(
@@ -23,34 +32,53 @@ def chaos_command(
     within: Annotated[float, typer.Option(help="Wait at most this many seconds for the orders to end.")] = 180,
     json: Json = False,
 ) -> None:
-    """Kill and pause worker, PostgreSQL, Temporal and API while orders run; audit. Exit status 1 on a finding."""
+    """Kill and pause worker, PostgreSQL, Temporal and API while orders run; audit. Exit status 1 on a finding.
+
+    It does so in a lab of its own, so that yours is left in peace and the same seed meets the same orders.
+    """
     from orderkit.chaos.plan import make_plan
-    from orderkit.chaos.run import ChaosReport, run_chaos
-    from orderkit.cli.stack import start
+    from orderkit.chaos.run import run_chaos
     from orderkit.core.faults import parse_plan
 
-    stack = start()
-    os.environ.update(stack.environment())
     model = parse_plan(scenario).scenario
-    run = os.urandom(2).hex()
     reports: list[ChaosReport] = []
-    for each in range(seed, seed + seeds):
-        plan = make_plan(each, orders, kills, pauses, seconds, model, prefix=f"chaos-{each}-{run}")
-        title = f"seed {each}: {orders} orders, {kills} kills, {pauses} pauses …"
-        with err.status(title) as status:
-            report = asyncio.run(run_chaos(stack, plan, within, status.update))
-        reports.append(report)
-        if not json:
-            _show(report)
+    with _lab_of_its_own(lambda: len(reports) == seeds and all(report.passed for report in reports)) as stack:
+        err.print(f"Temporal's UI: {stack.ui_url}")
+        for each in range(seed, seed + seeds):
+            plan = make_plan(each, orders, kills, pauses, seconds, model)
+            title = f"seed {each}: {orders} orders, {kills} kills, {pauses} pauses …"
+            with err.status(title) as status:
+                report = asyncio.run(run_chaos(stack, plan, within, status.update))
+            reports.append(report)
+            if not json:
+                _show(report)
     answer(json, [asdict(report) | {"passed": report.passed} for report in reports], lambda: None)
     if not all(report.passed for report in reports):
         raise typer.Exit(1)
 
 
-def _show(report: object) -> None:
-    from orderkit.chaos.run import ChaosReport
+@contextmanager
+def _lab_of_its_own(passed: Callable[[], bool]) -> Iterator[Stack]:
+    """A fresh lab in a temporary folder; removed afterwards, or kept as evidence."""
+    from orderkit.lab.lifecycle import down, up
+    from orderkit.store.migrations import migrate
 
-    assert isinstance(report, ChaosReport)
+    folder = Path(tempfile.mkdtemp(prefix="orderkit-chaos-"))
+    home = folder / ".orderkit"
+    try:
+        with err.status("Starting a lab of its own …"):
+            stack = up(home, migrate=migrate, preferred={})
+        os.environ.update(stack.environment())
+        yield stack
+    finally:
+        down(home)
+        if passed():
+            shutil.rmtree(folder)
+        else:
+            err.print(f"the lab is kept as evidence; look into it: ORDERKIT_HOME={home} orderkit up")
+
+
+def _show(report: ChaosReport) -> None:
     ends = ", ".join(f"{count} {state}" for state, count in report.ends.items())
     out.print(
         f"seed {report.seed}: {len(report.blows)} blows, {ends}; slowest {report.slowest_seconds} s; "
