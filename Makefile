@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-input -c co
 CANDIDATES := python3.13 python3.12 python3.11 python3.14 python3 python
 FITS := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help install lab demo test check format notebooks histories wheel clean
+.PHONY: help install lab demo test check fences format notebooks histories wheel clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -30,6 +30,9 @@ check: .venv/.dev ## the quick ones: format, lint, types, import rules, unit tes
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python -m pytest -q -m unit tests/unit
+
+fences: .venv/.dev ## take each fence around the money out, in a copy, and see that the tests notice (20 minutes)
+	@$(BIN)/python tests/fences.py
 
 format: .venv/.dev ## put the code into its form
 	@$(BIN)/ruff check --fix-only --quiet .
