@@ -2,44 +2,37 @@
 
 from __future__ import annotations
 
-import os
+import asyncio
+import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import pytest_asyncio
+from classroom import notebook, whole_lab
+from harness import until
 
 from orderkit.core.orders import DEFAULT_ADDRESS
+from orderkit.errors import WaitExpired
 from orderkit.lab import Lab
-from orderkit.lab.lifecycle import down, up
 from orderkit.lab.stack import Stack
-from orderkit.lessons import check_01, check_02, check_03, verdicts
+from orderkit.lessons import check_01, check_02, check_03
 
 ELSEWHERE = replace(DEFAULT_ADDRESS, city="Shelbyville")
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A whole lab; the environment is what it was afterwards, since Lab.start leads the process to its stack."""
-    home: Path = tmp_path_factory.mktemp("lessons") / ".orderkit"
-    before = dict(os.environ)
-    try:
-        yield up(home, preferred={})
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-        down(home)
+    with whole_lab(tmp_path_factory.mktemp("lessons")) as stack:
+        yield stack
 
 
 @pytest_asyncio.fixture
 async def lab(stack: Stack) -> AsyncIterator[Lab]:
-    """A notebook of its own: it knows only the orders that it started."""
-    verdicts._tries.clear()
-    lab = await Lab.start(stack.home)
-    yield lab
-    await lab.close()
+    async with notebook(stack) as lab:
+        yield lab
 
 
 async def ended(lab: Lab, name: str, **more: Any) -> None:
@@ -60,7 +53,7 @@ async def test_two_children_asks_for_an_order_then_for_its_end(lab: Lab) -> None
 @pytest.mark.parametrize(
     ("tried", "told"),
     [
-        ({"faults": "dispatch=error,ok"}, "✖ its parent started 1 child; dispatch was tried 2 times"),
+        ({"faults": "dispatch=error,ok"}, "✖ its parent started 1 child; dispatch was tried twice"),
         ({"faults": "dispatch=error,error,error,ok", "policy": "budget"}, "✖ its parent started 1 child; dispatch"),
         ({"faults": "prepare=error,error,error"}, "✖ order twins is failed, because of: error injected into prepare"),
         ({"faults": "dispatch=error,error,error,error,error,error,ok"}, "✖ its parent started 3 children"),
@@ -77,6 +70,34 @@ async def test_two_children_says_what_is_wrong(lab: Lab, tried: dict[str, str], 
 async def test_two_children_is_content(lab: Lab) -> None:
     await ended(lab, "twins", faults="dispatch=error,error,error,ok")
     assert await check_01.two_children(lab)
+
+
+async def test_the_clerk_serves_one_queue_and_leaves_with_its_kernel_however_that_dies(lab: Lab) -> None:
+    await lab.workers.stop()
+    kernel = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        "import asyncio\nfrom orderkit.lessons.clerk import hire\n"
+        "async def work():\n    print((await hire('order-tq')).pid, flush=True)\n    await asyncio.sleep(100)\n"
+        "asyncio.run(work())",
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert kernel.stdout is not None
+    clerk = int(await kernel.stdout.readline())
+    await lab.orders.start("desk", review="none", deadline=120)
+    assert (await lab.orders.wait("desk", until="charged")).state == "charged"
+    with pytest.raises(WaitExpired, match="no worker polls shipping-tq") as expired:
+        await lab.orders.wait("desk", within_seconds=5)
+    assert "order-tq" not in str(expired.value)
+    kernel.kill()
+    await kernel.wait()
+
+    async def gone() -> bool:
+        return not psutil.pid_exists(clerk) or psutil.Process(clerk).status() == psutil.STATUS_ZOMBIE
+
+    await until(gone, "the clerk has left")
+    await lab.workers.start()
+    assert (await lab.orders.wait("desk")).state == "shipped"
 
 
 async def in_review(lab: Lab) -> None:

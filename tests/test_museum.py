@@ -151,7 +151,7 @@ def test_hints_come_in_stages(museum: Museum) -> None:
         ("calm", "no faults of yours"),
         ("charge=error", "took the money once"),
         ("charge=slow(50)", "charge had 1 attempt: completed"),
-        ("charge=decline", "took the money never"),
+        ("charge=decline", "never took the money"),
         ("dispatch=error_after", "charge had 1 attempt: completed"),
     ],
 )

@@ -177,9 +177,9 @@ await lab.charts.timeline("pot")
 # **Explain.** Not lost, and not from the beginning: `receive` and `validate` have one attempt each. The new worker
 # read the history and went on where the old one had stopped.
 #
-# Attempt 1 of `charge` is `lost`: it started, and nobody wrote its end. Temporal gave it 3 seconds to answer, waited a
-# second, and gave attempt 2 to the new worker. The gap after it: for another second, Temporal kept the workflow for the
-# worker that had it in memory, which was dead.
+# Attempt 1 of `charge` is `lost`: it started, and nobody wrote its end, so its black bar reaches to attempt 2. Temporal
+# gave it 3 seconds to answer, waited a second, and gave attempt 2 to the new worker. The gap after it: for another
+# second, Temporal kept the workflow for the worker that had it in memory, which was dead.
 #
 # Can we trust that? The auditor compares Temporal's history, our tables, and the ledger, for all three orders:
 

@@ -12,10 +12,6 @@
 # It takes 15 minutes. Never started an order? Begin with `00_start_here`.
 
 # %%
-import asyncio
-import sys
-from subprocess import DEVNULL
-
 import pandas as pd
 
 from orderkit.lab import Lab, source
@@ -103,13 +99,14 @@ source(ShippingWorkflow)
 # | `order-tq` | `OrderWorkflow` and its activities |
 # | `shipping-tq` | `ShippingWorkflow` and its activities |
 #
-# The lab's worker asks both. We send it home, and start one that asks `order-tq` only. On a server you would type
-# `orderkit worker --queue order-tq`:
+# The lab's worker asks both. We send it home, and hire a clerk: a worker that asks `order-tq` only. On a server you
+# would type `orderkit worker --queue order-tq`.
 
 # %%
+from orderkit.lessons.clerk import hire
+
 await lab.workers.stop()
-command = [sys.executable, "-m", "orderkit", "worker", "--queue", "order-tq"]
-clerk = await asyncio.create_subprocess_exec(*command, stdout=DEVNULL, stderr=DEVNULL)
+clerk = await hire("order-tq")
 
 # %% [markdown]
 # **Predict.** Nobody asks `shipping-tq` now. How far does the next order get?
@@ -133,11 +130,10 @@ except WaitExpired as gave_up:
 
 # %% [markdown]
 # **Explain.** b. The parent has asked for its child, and the child's work lies in `shipping-tq`. No error, no retry, no
-# loss: it waits until somebody comes. We send our worker home, and let the lab's come back:
+# loss: it waits until somebody comes. We send our clerk home, and let the lab's worker come back:
 
 # %%
-clerk.terminate()
-await clerk.wait()
+await clerk.dismiss()
 await lab.workers.start()
 await lab.orders.wait("desk")
 

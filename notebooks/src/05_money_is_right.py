@@ -119,7 +119,7 @@ await lab.orders.ledger("jug")
 # **Explain.** c. We did not say "refund". We said **void**: whatever went through under this key comes back, and
 # whatever comes later is refused. One sentence settles both cases, and we need not know which one it is.
 #
-# The attempts tell the same story. `charge` started first and ended last:
+# The attempts tell the same story. `charge` started before `stop`, and the picture shows that it ended last of all:
 
 # %%
 await lab.orders.attempts("jug")
@@ -137,36 +137,30 @@ await lab.charts.timeline("jug")
 # Compensation is code in the workflow. What if somebody presses *Terminate* in Temporal's UI? Then no code runs any
 # more. Not even the refund.
 #
-# For this case there is a second workflow, **reconcile**. A schedule runs it every minute. We put the schedule on hold,
-# so that you can look at the mess first. (If you stop in the middle of this round, run its last cell: it ends the
-# hold.) Then we take an order that is paid and whose packing hangs, and terminate its workflow.
-
-# %%
-from orderkit.connect import connect_temporal
-from orderkit.workflows.reconcile import WORKFLOW_ID
-
-temporal = await connect_temporal()
-schedule = temporal.get_schedule_handle(WORKFLOW_ID)
-await schedule.pause(note="lesson 05")
-
-# %%
-await lab.orders.start("pan", review="none", faults="prepare=hang,hang,hang", deadline=3600)
-pan = await lab.orders.wait("pan", until="charged")
-await temporal.get_workflow_handle(pan.workflow_id).terminate("by hand")
-
-# %% [markdown]
+# For this case there is a second workflow, **reconcile**. A schedule runs it at each full minute. You should see the
+# mess first, so the next cell may wait up to 9 seconds, until reconcile is out of the way. Then it takes an order that
+# is paid and whose packing hangs, terminates its workflow, and asks the auditor.
+#
 # **Predict.** The auditor compares Temporal's history, our tables and the ledger. What does it find?
 #
 # a) nothing · b) the money was kept, and nothing was sent · c) the order was paid twice
 
 # %%
+from orderkit.connect import connect_temporal
+from orderkit.lessons.passes import between_passes
+
+temporal = await connect_temporal()
+await between_passes()
+await lab.orders.start("pan", review="none", faults="prepare=hang,hang,hang", deadline=3600)
+pan = await lab.orders.wait("pan", until="charged")
+await temporal.get_workflow_handle(pan.workflow_id).terminate("by hand")
 await lab.audit("pan")
 
 # %% [markdown]
-# **Explain.** b, and it says why: the workflow is *terminated*, so nobody will ever finish this order. That is what
-# `stranded` means.
+# **Explain.** b, and it says why: the workflow is *terminated*, so its own code will never finish this order. That is
+# what `stranded` means.
 #
-# Now let reconcile do its work.
+# Now let reconcile do its work. (If you have read for long, its schedule was faster than you. The result is the same.)
 
 # %%
 from orderkit.reconcile import reconcile_now
@@ -183,10 +177,9 @@ await lab.orders.ledger("pan")
 # activities as the workflow's own compensation. They are safe to repeat, so it does not matter who calls them, or how
 # often. You find it in `orderkit/workflows/reconcile.py`.
 #
-# We end the hold, and ask the auditor again:
+# We ask the auditor again:
 
 # %%
-await schedule.unpause()
 await lab.audit("pan")
 
 # %% [markdown]

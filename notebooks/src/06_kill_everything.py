@@ -161,7 +161,7 @@ await lab.temporal.kill(wait=False)
 await lab.api.kill(wait=False)
 
 # %% [markdown]
-# Everything is dead. The supervisor is at work.
+# Everything is dead. The supervisor is at work. (Be patient: on a busy machine, the next cell has taken 45 seconds.)
 
 # %%
 [await lab.orders.wait(name, within_seconds=90) for name in fleet]

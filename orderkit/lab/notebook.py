@@ -15,6 +15,7 @@ from orderkit.errors import LabError
 from orderkit.lab.doctor import is_elsewhere
 from orderkit.lab.notebook_charts import Charts
 from orderkit.lab.notebook_display import Audit, Links, Order
+from orderkit.lab.notebook_interrupts import make_interruptible
 from orderkit.lab.notebook_levers import Program, Workers
 from orderkit.lab.notebook_orders import Orders
 from orderkit.lab.notebook_progress import with_progress
@@ -68,6 +69,7 @@ class Lab:
         Where ORDERKIT_DATABASE_URL and TEMPORAL_* name servers from outside (compose, a cluster), only connects. Leads
         the whole kernel to the stack, by its environment: `!orderkit order list` in a cell means the same one.
         """
+        make_interruptible()
         home = (home or find_home()).resolve()
         stack = load(home) if home.is_dir() else None
         if is_elsewhere(stack):
@@ -99,9 +101,14 @@ class Lab:
         return Links({"Temporal's UI": ui, "the REST API": f"{self._api_url}/docs"})
 
     async def audit(self, *orders: Order | str) -> Audit:
-        """Compare Temporal's history, the tables and the outside ledgers: of these orders, or this notebook's."""
+        """Compare Temporal's history, the tables and the outside ledgers: of these orders, or this notebook's.
+
+        Raises LabError where this notebook has none: nothing wrong with no order would sound like all is well.
+        """
         from orderkit.audit.audit import audit
 
+        if not orders and not self.orders.started:
+            raise LabError("no order was started since this kernel started; name some: await lab.audit('tea')")
         found = [await self.orders.find(order) for order in orders or self.orders.started]
         report = await audit(await self._open_pool(), await self._connect(), [order.id for order in found])
         names = {str(order.id): order.name for order in found}

@@ -26,12 +26,14 @@ _LIBRARIES = ("site-packages", "/lib/python", "importlib")
 async def explain(order_id: str, api: OrderkitClient, connect: Callable[[], Awaitable[Client]]) -> list[str]:
     """One sentence a finding, the most likely cause first; at least one."""
     found = await _servers(api)
+    failing: list[str] = []
     try:
         async with asyncio.timeout(_LOOK_SECONDS):
-            found += await _workflow_tasks(await connect(), order_workflow_id(order_id))
+            failing = await _workflow_tasks(await connect(), order_workflow_id(order_id))
     except (OrderkitError, TimeoutError):
         pass  # Temporal is away: the health said so
-    found += await _step(order_id, api)
+    # A workflow whose code fails neither hears a person nor takes a step: what it waits for is beside the point.
+    found += failing or await _step(order_id, api)
     return found or ["everything answers, and the order moves: give it more time (within_seconds=…)"]
 
 

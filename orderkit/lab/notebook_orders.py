@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, suppress
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Literal, cast
 
@@ -145,6 +145,8 @@ class Orders:
             raise await self._expired(now, within_seconds, until)
         if now.last is not None and now.outcome:
             await self._closed(now)
+            with suppress(DependencyUnavailable):
+                now = await self.status(now)  # the last step's end is written a moment after the order's
         return now
 
     async def cancel(

@@ -1,30 +1,14 @@
-"""Lesson 02: an order that moved before it was approved."""
+"""Lesson 02's exercise: an order that moved before it was approved."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from orderkit.lessons.checks import OrderBook
+from orderkit.lessons.bench import Bench, not_started, shipped
 from orderkit.lessons.verdicts import Finding, Verdict, verdict
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-class Book(OrderBook, Protocol):
-    """What this check asks of `lab.orders`."""
-
-    async def events(self, order: str, full: bool) -> pd.DataFrame:
-        """Columns: type, payload_json and more."""
-
-
-class Bench(Protocol):
-    """What this check asks of a Lab."""
-
-    @property
-    def orders(self) -> Book:
-        """Its orders."""
-
 
 NOBODY = ("the timer", "no review", "nobody")
 
@@ -36,23 +20,21 @@ async def moved_before_approval(lab: Bench, name: str = "gift") -> Verdict:
         "you hear an answer with an update, not with a signal; approve only after it",
         'in this order: start, wait(until="in_review"), change_address(…, via="update"), approve, wait',
     )
-    return verdict("moved_before_approval", await _moved_before_approval(lab.orders, name), hints)
+    return verdict("moved_before_approval", await _look(lab, name), hints)
 
 
-async def _moved_before_approval(orders: Book, name: str) -> list[Finding]:
-    if name not in orders.started:
-        return [Finding(False, f"no order {name} was started in this notebook")]
-    order = await orders.status(name)
-    happened = await orders.events(name, True)
+async def _look(lab: Bench, name: str) -> list[Finding]:
+    if name not in lab.orders.started:
+        return [not_started(name)]
+    order = await lab.orders.status(name)
+    happened = await lab.orders.events(name, full=True)
     events = happened["type"].tolist()
     changes, moved = events.count("address_changed"), "address_changed" in events
     if order.outcome is None:
         waits = "it waits for a yes or a no" if order.state == "in_review" else "it has not ended: wait for it"
         so_far = "" if moved else ", and its address is as it was"
         return [Finding(False, f"order {name} is {order.state}{so_far}; {waits}")]
-    why = f", because of: {order.reason}" if order.reason else ""
-    shipped = Finding(order.outcome == "shipped", f"order {name} is {order.outcome}{why}")
-    history = await orders.history(name, True)
+    history = await lab.orders.history(name, full=True)
     reviewer = _reviewer(happened)
     person = Finding(reviewer not in NOBODY, f"it was approved by {reviewer}")
     address = Finding(moved, f"its address was changed {changes} time{'s' * (changes != 1)}")
@@ -61,7 +43,8 @@ async def _moved_before_approval(orders: Book, name: str) -> list[Finding]:
     asked = _sent(history, "address")
     told = "by update: you heard the answer" if asked else "not by update: nobody told you whether it worked"
     heard = Finding(asked, f"the change came {told}" if moved else f"the change was asked for {told}")
-    return [shipped, person, address, before, heard] if moved else [shipped, person, address]
+    found = [shipped(name, order), person, address]
+    return [*found, before, heard] if moved else found
 
 
 def _reviewer(events: pd.DataFrame) -> str:

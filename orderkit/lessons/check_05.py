@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from orderkit.lessons.audited import AuditedBench, audit_is_clean, ended, how, times
+from orderkit.lessons.bench import Bench, audit_is_clean, ended, how, provider, took
 from orderkit.lessons.verdicts import Finding, Verdict, verdict
 
 _MESSAGES = ("WORKFLOW_EXECUTION_SIGNALED", "WORKFLOW_EXECUTION_UPDATE_ACCEPTED")
 
 
-async def paid_then_cancelled(lab: AuditedBench, name: str = "vase") -> Verdict:
+async def paid_then_cancelled(lab: Bench, name: str = "vase") -> Verdict:
     """The order is cancelled by a person; charged once and refunded once."""
     hints = (
         f'start an order "{name}", and cancel it between charge and dispatch; all of it in one cell',
@@ -19,19 +19,19 @@ async def paid_then_cancelled(lab: AuditedBench, name: str = "vase") -> Verdict:
     return verdict("paid_then_cancelled", await _look(lab, name), hints)
 
 
-async def _look(lab: AuditedBench, name: str) -> list[Finding]:
+async def _look(lab: Bench, name: str) -> list[Finding]:
     order = await ended(lab, name)
     if isinstance(order, Finding):
         return [order]
     cancelled = Finding(order.outcome == "cancelled", how(name, order))
-    history = await lab.orders.history(name, True)
+    history = await lab.orders.history(name, full=True)
     asked = Finding(bool(history["type"].isin(_MESSAGES).any()), "Temporal's history has your message")
     if not asked.ok:
         asked = Finding(False, "Temporal's history has no message from you: nobody asked to cancel")
     kinds = (await lab.orders.ledger(name))["kind"].tolist()
     charges, refunds = kinds.count("charge"), kinds.count("refund")
-    paid = Finding(charges == 1, f"the payment provider took the money {times(charges)}")
+    paid = took(charges)
     if not charges and order.outcome == "cancelled":
         paid = Finding(False, "the payment provider never took the money: you cancelled before the charge")
-    returned = Finding(refunds == 1, f"the payment provider gave it back {times(refunds)}")
+    returned = Finding(refunds == 1, provider("gave it back", refunds))
     return [cancelled, asked, paid, returned, await audit_is_clean(lab, name)]

@@ -2,35 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from orderkit.lessons.audited import AuditedBench, audit_is_clean, ended, how, times
-from orderkit.lessons.checks import OrderBook
+from orderkit.lessons.bench import Bench, audit_is_clean, ended, shipped, took
 from orderkit.lessons.verdicts import Finding, Verdict, verdict
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-class FullOrderBook(OrderBook, Protocol):
-    """Frames with their times."""
-
-    async def attempts(self, *orders: str, full: bool = False) -> pd.DataFrame:
-        """`full`: as analysis.frames.ATTEMPTS."""
-
-    async def ledger(self, *orders: str, full: bool = False) -> pd.DataFrame:
-        """`full`: as analysis.frames.LEDGER."""
-
-
-class FullBench(AuditedBench, Protocol):
-    """A Lab."""
-
-    @property
-    def orders(self) -> FullOrderBook:
-        """Its orders."""
-
-
-async def charged_by_the_dead(lab: FullBench, name: str = "tug") -> Verdict:
+async def charged_by_the_dead(lab: Bench, name: str = "tug") -> Verdict:
     """The first charge is lost, and yet it is the one that took the money; shipped and charged once."""
     hints = (
         "the provider must be done, the worker must not: a fault like in lesson 05, but one that hangs after the deed",
@@ -41,7 +22,7 @@ async def charged_by_the_dead(lab: FullBench, name: str = "tug") -> Verdict:
     return verdict("charged_by_the_dead", await _look(lab, name), hints)
 
 
-async def _look(lab: FullBench, name: str) -> list[Finding]:
+async def _look(lab: Bench, name: str) -> list[Finding]:
     order = await ended(lab, name)
     if isinstance(order, Finding):
         return [order]
@@ -49,10 +30,10 @@ async def _look(lab: FullBench, name: str) -> list[Finding]:
     ledger = await lab.orders.ledger(name, full=True)
     charges, taken = attempts[attempts["step"] == "charge"], ledger[ledger["kind"] == "charge"]
     return [
-        Finding(order.outcome == "shipped", how(name, order)),
+        shipped(name, order),
         _lost(charges),
         _taken_by_the_first(charges, taken),
-        Finding(len(taken) == 1, f"the payment provider took the money {times(len(taken))}"),
+        took(len(taken)),
         await audit_is_clean(lab, name),
     ]
 

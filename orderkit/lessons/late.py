@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from orderkit.errors import WaitExpired
-from orderkit.lessons.checks import Bench
+from orderkit.lessons.bench import Bench
 
 _LOOK_SECONDS = 0.1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from orderkit.audit.rules import FindingKind
+from orderkit.lessons.bench import attempts, provider
 from orderkit.lessons.museum.tour import Museum
 from orderkit.lessons.verdicts import Finding, Verdict, verdict
 
@@ -24,11 +25,9 @@ async def _clerk_is_convicted(museum: Museum) -> list[Finding]:
     if visit is None or visit.faults in ("", "calm"):
         return [Finding(False, "the clerk's last order had no faults of yours: await museum.visit(…, faults=…)")]
     outcomes = [outcome.replace("_", " ") for step, outcome in visit.attempts if step == "charge"]
-    count = f"{len(outcomes)} attempt{'s' * (len(outcomes) != 1)}"
-    tried = Finding(len(outcomes) > 1, f"charge had {count}: {', '.join(outcomes) or 'none'}")
+    tried = Finding(len(outcomes) > 1, f"charge had {attempts(len(outcomes))}: {', '.join(outcomes) or 'none'}")
     taken = visit.ledger.count("charge")
-    times = {0: "never", 1: "once", 2: "twice"}.get(taken, f"{taken} times")
-    charged = Finding(taken > 1, f"the payment provider took the money {times}")
+    charged = Finding(taken > 1, provider("took the money", taken))
     kinds = visit.kinds
     found = Finding(FindingKind.CHARGED_TWICE in kinds, f"the auditor found: {', '.join(kinds) or 'nothing'}")
     if not (tried.ok and charged.ok and found.ok):
