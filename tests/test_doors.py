@@ -91,15 +91,33 @@ async def test_every_call_refuses_ten_megabytes(http: httpx.AsyncClient, path: s
     problem(await http.post(path, content=b" " * 10_000_000, headers=headers), 413, "too-large")
 
 
-async def test_every_call_but_health_and_docs_needs_the_key(servers: Stack, client: Client) -> None:
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"x-api-key": "wrong"},
+        {"x-api-key": "s3cre"},
+        {"authorization": "Bearer wrong"},
+        {"authorization": "s3cret"},
+    ],
+)
+async def test_every_call_but_health_and_docs_needs_the_key(
+    servers: Stack, client: Client, order_id: OrderId, given: dict[str, str]
+) -> None:
     async def connect() -> Client:
         return client
 
     async with running(servers.database_url, connect, api_key=SecretStr("s3cret")) as app, caller(app) as http:
         for method, path in CALLS:
             if path != "/health":
-                problem(await http.request(method, path), 401, "api-key")
-        assert (await http.get("/health")).status_code in (200, 503)
+                problem(await http.request(method, path, headers=given), 401, "api-key")
+        assert (await http.get("/health", headers=given)).status_code in (200, 503)
+        problem(await http.post(f"/orders/{order_id}/start", json={}, headers=given), 401, "api-key")
+        right = {"x-api-key": "s3cret"}
+        problem(await http.get(f"/orders/{order_id}/status", headers=right), 404, "order-not-found")  # nothing started
+        problem(
+            await http.post(f"/orders/{order_id}/signals/cancel", json=CANCEL, headers=right), 404, "order-not-found"
+        )
 
 
 async def test_slow_connections_are_cut_and_others_are_served_meanwhile(

@@ -1,4 +1,4 @@
-"""What the API adds to the bare clients of PostgreSQL and Temporal: latencies of both, in turn, in one run.
+"""What the API adds: latencies of its calls and of a barer way to the same, turn by turn in one run.
 
 Only ratios carry over to another machine. The HTTP side is sockets and bytes: a full client would cost more than it.
 """
@@ -6,7 +6,6 @@ Only ratios carry over to another machine. The HTTP side is sockets and bytes: a
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -17,16 +16,18 @@ from statistics import quantiles
 from temporalio.client import Client, WorkflowFailureError
 
 from orderkit.api import temporal
+from orderkit.api.floor import running_floor
 from orderkit.api.models import StartOrder
 from orderkit.core.messages import UpdateAddress
 from orderkit.core.orders import DEFAULT_ADDRESS, OrderId, OrderState, order_workflow_id
-from orderkit.errors import OrderkitError
+from orderkit.errors import DependencyUnavailable, OrderkitError
 from orderkit.store.database import Pool
 from orderkit.store.events import OrderFilter, Reader
-from orderkit.store.status import order_status
+from orderkit.store.status import order_identity
 
-ROUNDS = 4  # of each side in turn, so that both meet the same weather
-ORDER = StartOrder.model_validate({"review": "human", "deadline": 120})
+IN_A_TURN = 4  # calls of each caller before the other side's turn: both sides meet the same weather
+REST_SECONDS = 0.1
+ORDER = StartOrder.model_validate({"review": "human", "deadline": 600})
 MOVE = {
     "new_address": {"street": "2 Side Street", "city": "Springfield", "state": "IL", "zip": "62702"},
     "updated_by": "bench",
@@ -36,14 +37,15 @@ Call = Callable[[int], Awaitable[object]]  # which connection it may use
 
 @dataclass(frozen=True)
 class Latency:
-    """Of one call, in milliseconds; `bare` is None where nothing is asked behind the API."""
+    """Of one call, in milliseconds, and of what it is compared with; None where there is nothing barer."""
 
     call: str
     connections: int
     api_p50: float
     api_p99: float
-    bare_p50: float | None
-    bare_p99: float | None
+    beside: str = ""
+    bare_p50: float | None = None
+    bare_p99: float | None = None
 
 
 class Connection:
@@ -57,15 +59,19 @@ class Connection:
         """Raises OrderkitError for an answer that is none of 2xx and, as of health, 503."""
         head = f"{method} {path} HTTP/1.1\r\n{self._headers}Content-Length: {len(body)}\r\n\r\n"
         self._writer.write(head.encode() + body)
-        answer = (await self._reader.readuntil(b"\r\n\r\n")).lower()
-        told = await self._reader.readexactly(int(answer.partition(b"content-length: ")[2].partition(b"\r\n")[0]))
+        try:
+            answer = (await self._reader.readuntil(b"\r\n\r\n")).lower()
+            length = int(answer.partition(b"content-length: ")[2].partition(b"\r\n")[0])
+            told = await self._reader.readexactly(length)
+        except EOFError:
+            raise DependencyUnavailable("api", f"{method} {path} was not answered") from None
         if answer[9:10] != b"2" and path != "/health":
             raise OrderkitError(f"{method} {path} was answered with {answer[9:12].decode()}: {told.decode()}")
 
 
 @asynccontextmanager
 async def connections(host: str, port: int, key: str, count: int) -> AsyncIterator[list[Connection]]:
-    """That many to the API."""
+    """That many to one server."""
     async with AsyncExitStack() as stack:
         made = []
         for _ in range(count):
@@ -78,53 +84,104 @@ async def connections(host: str, port: int, key: str, count: int) -> AsyncIterat
 async def measure(
     pool: Pool, client: Client, host: str, port: int, key: str, calls: int, at_once: int, name: str
 ) -> AsyncIterator[Latency]:
-    """Start, status, signal and health, `calls` times each by `at_once` callers; fewer starts: they make work."""
-    numbers = itertools.count()
+    """Status, signal, health and start, `calls` times each by `at_once` callers; fewer starts: they make work.
+
+    Starts come last, since a server closes connections that are idle as long as they take.
+    """
+    started: list[OrderId] = []
 
     def new_id() -> OrderId:
-        return OrderId(f"{name}-{at_once}-{next(numbers)}")
+        started.append(OrderId(f"{name}-{at_once}-{len(started)}"))
+        return started[-1]
+
+    async def settled() -> None:
+        """The work that starts make would fall on whoever comes next, so nobody does before it is done."""
+        await _in_review(pool, started[-at_once:])
+        await asyncio.sleep(REST_SECONDS)
 
     body, move = ORDER.model_dump_json().encode(), json.dumps(MOVE).encode()
     message = UpdateAddress(DEFAULT_ADDRESS, "bench")
-    target = OrderId(f"{name}-{at_once}-0")
-    async with connections(host, port, key, at_once) as open_connections:
+    async with (
+        running_floor() as (floor_host, floor_port),
+        connections(host, port, key, at_once) as ours,
+        connections(floor_host, floor_port, "", at_once) as floors,
+    ):
+        first = new_id()
+        await temporal.start(client, ORDER.to_order(first))
+        await settled()
+        status_path, move_path = f"/orders/{first}/status", f"/orders/{first}/signals/update-address"
+        sides: dict[str, tuple[Call, str, Call | None]] = {
+            "status": (
+                lambda number: ours[number].ask("GET", status_path),
+                "bare FastAPI",
+                lambda number: floors[number].ask("GET", status_path),
+            ),
+            "signal": (
+                lambda number: ours[number].ask("POST", move_path, move),
+                "Temporal client",
+                lambda _: temporal.signal(client, first, "update_address", message),
+            ),
+            "health": (lambda number: ours[number].ask("GET", "/health"), "", None),
+            "start": (
+                lambda number: ours[number].ask("POST", f"/orders/{new_id()}/start", body),
+                "Temporal client",
+                lambda _: temporal.start(client, ORDER.to_order(new_id())),
+            ),
+        }
+        for call, (api, beside, bare) in sides.items():
+            if call == "start":
+                took = await _in_turn([api, bare], at_once, max(IN_A_TURN, calls // (8 * at_once)), 1, settled)
+            else:
+                turns = max(1, calls // (IN_A_TURN * at_once))
+                took = await _in_turn([api, bare], at_once, turns, IN_A_TURN)
+            bare_p50, bare_p99 = _p50_p99(took[1]) if bare else (None, None)
+            yield Latency(call, at_once, *_p50_p99(took[0]), beside, bare_p50, bare_p99)
 
-        async def start(number: int) -> None:
-            await open_connections[number].ask("POST", f"/orders/{new_id()}/start", body)
 
-        async def status(number: int) -> None:
-            await open_connections[number].ask("GET", f"/orders/{target}/status")
-
-        async def signal(number: int) -> None:
-            await open_connections[number].ask("POST", f"/orders/{target}/signals/update-address", move)
-
-        async def health(number: int) -> None:
-            await open_connections[number].ask("GET", "/health")
-
-        async def bare_start(_: int) -> None:
-            await temporal.start(client, ORDER.to_order(new_id()))
-
-        async def bare_status(_: int) -> None:
-            await order_status(pool, target)
-
-        async def bare_signal(_: int) -> None:
-            await temporal.signal(client, target, "update_address", message)
-
-        yield await _compare("start", start, bare_start, max(at_once * ROUNDS, calls // 4), at_once)
-        await _settled(pool, f"{name}-{at_once}-", next(numbers))
-        yield await _compare("status", status, bare_status, calls, at_once)
-        yield await _compare("signal", signal, bare_signal, calls, at_once)
-        yield await _compare("health", health, None, calls, at_once)
+async def _in_turn(
+    sides: list[Call | None],
+    at_once: int,
+    turns: int,
+    each: int,
+    after: Callable[[], Awaitable[None]] | None = None,
+) -> list[list[float]]:
+    """Latencies of each side; nobody is always first. The first turn is for caches and prepared statements."""
+    took: list[list[float]] = [[] for _ in sides]
+    for turn in range(turns + 1):
+        for number in range(len(sides))[:: 1 if turn % 2 else -1]:
+            if (side := sides[number]) is not None:
+                heard = await _time(side, at_once, each)
+                took[number] += heard if turn else []
+                if after:
+                    await after()
+    return took
 
 
-async def _settled(pool: Pool, prefix: str, orders: int, within_seconds: float = 60) -> None:
-    """Wait until all the orders wait for their review."""
-    for _ in range(int(within_seconds / 0.2)):
-        rows = await Reader(pool).orders(OrderFilter(state=OrderState.IN_REVIEW, prefix=prefix, most=10_000))
-        if len(rows) >= orders:
-            return
-        await asyncio.sleep(0.2)
-    raise OrderkitError(f"only {len(rows)} of {orders} orders got as far as their review in {within_seconds:g} s")
+async def _time(call: Call, at_once: int, each: int) -> list[float]:
+    took: list[float] = []
+
+    async def caller(number: int) -> None:
+        for _ in range(each):
+            began = time.perf_counter()
+            await call(number)
+            took.append(1_000 * (time.perf_counter() - began))
+
+    await asyncio.gather(*(caller(number) for number in range(at_once)))
+    return took
+
+
+def _p50_p99(took: list[float]) -> tuple[float, float]:
+    cuts = quantiles(took, n=100, method="inclusive")
+    return cuts[49], cuts[98]
+
+
+async def _in_review(pool: Pool, orders: list[OrderId], within_seconds: float = 60) -> None:
+    until = time.monotonic() + within_seconds
+    for order_id in orders:
+        while (found := await order_identity(pool, order_id)) is None or found.state is not OrderState.IN_REVIEW:
+            if time.monotonic() > until:
+                raise OrderkitError(f"order {order_id} did not get as far as its review in {within_seconds:g} s")
+            await asyncio.sleep(0.02)
 
 
 async def cancel_all(pool: Pool, client: Client, prefix: str) -> None:
@@ -140,36 +197,3 @@ async def cancel_all(pool: Pool, client: Client, prefix: str) -> None:
 
     rows = await Reader(pool).orders(OrderFilter(prefix=prefix, most=10_000))
     await asyncio.gather(*(cancel(row["id"]) for row in rows))
-
-
-async def _compare(name: str, api: Call, bare: Call | None, calls: int, at_once: int) -> Latency:
-    ours: list[float] = []
-    theirs: list[float] = []
-    for number in range(ROUNDS + 1):
-        # The first round is for caches, connections and prepared statements.
-        took = [await _time(call, max(1, calls // ROUNDS), at_once) for call in (api, bare) if call]
-        if number:
-            ours += took[0]
-            theirs += took[-1]
-    cuts = [quantiles(figures, n=100, method="inclusive") for figures in (ours, theirs)]
-    return Latency(
-        call=name,
-        connections=at_once,
-        api_p50=cuts[0][49],
-        api_p99=cuts[0][98],
-        bare_p50=cuts[1][49] if bare else None,
-        bare_p99=cuts[1][98] if bare else None,
-    )
-
-
-async def _time(call: Call, calls: int, at_once: int) -> list[float]:
-    took: list[float] = []
-
-    async def caller(number: int) -> None:
-        for _ in range(max(1, calls // at_once)):
-            began = time.perf_counter()
-            await call(number)
-            took.append(1_000 * (time.perf_counter() - began))
-
-    await asyncio.gather(*(caller(number) for number in range(at_once)))
-    return took

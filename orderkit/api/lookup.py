@@ -12,6 +12,8 @@ from orderkit.core.orders import OrderId, order_workflow_id
 from orderkit.errors import DependencyUnavailable, OrderClosed, OrderkitError, OrderNotFound
 from orderkit.store.status import OrderIdentity, order_identity, order_status
 
+_GLANCE_SECONDS = 0.5
+
 
 def no_order(order_id: OrderId) -> OrderNotFound:
     """The error for an order that neither the database nor Temporal knows."""
@@ -30,29 +32,38 @@ async def check_known(backends: Backends, order_id: OrderId) -> None:
         await _without_row(backends, order_id)
 
 
-async def check_open(backends: Backends, order_id: OrderId) -> None:
-    """Raise OrderClosed when the database says so: the workflow may run on for a moment, deaf."""
+async def check_open(backends: Backends, order_id: OrderId) -> DependencyUnavailable | None:
+    """Raise OrderClosed when the database says so: the workflow may run on for a moment, deaf.
+
+    A message needs no database: when that is away, or slow, this returns why it did not tell.
+    """
     try:
-        found = await backends.read(lambda pool: order_identity(pool, order_id))
-    except DependencyUnavailable:
-        return
+        found = await backends.read(lambda pool: order_identity(pool, order_id), _GLANCE_SECONDS)
+    except DependencyUnavailable as error:
+        return error
     if found is not None and found.closed:
         raise _closed(order_id, found)
+    return None
 
 
-async def why_no_answer(backends: Backends, order_id: OrderId) -> OrderkitError:
-    """The error for a message that Temporal could not hand to any running workflow: unknown, or closed."""
-    try:
-        found = await backends.read(lambda pool: order_identity(pool, order_id))
-    except DependencyUnavailable:
-        found = None
-        workflow = await _view(backends, order_id)
-        if workflow is None:
-            raise
-        return OrderClosed(f"order {order_id} has ended; no message reaches it any more")
+async def why_no_answer(
+    backends: Backends, order_id: OrderId, away: DependencyUnavailable | None = None
+) -> OrderkitError:
+    """The error for a message that Temporal could not hand to any running workflow: unknown, or closed.
+
+    `away` says that the database did not answer just now; nobody waits for it twice.
+    """
+    found = None
+    if away is None:
+        try:
+            found = await backends.read(lambda pool: order_identity(pool, order_id))
+        except DependencyUnavailable as error:
+            away = error
     if found is None:
         workflow = await _view(backends, order_id)
-        return no_order(order_id) if workflow is None else OrderClosed(f"order {order_id} has ended without a record")
+        if workflow is not None:
+            return OrderClosed(f"order {order_id} has ended; no message reaches it any more")
+        return away or no_order(order_id)
     if found.closed:
         return _closed(order_id, found)
     return OrderClosed(f"order {order_id} is {found.state}, but its workflow no longer runs; it waits to be reconciled")

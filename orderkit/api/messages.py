@@ -37,11 +37,11 @@ def signal_routes(backends: Backends) -> APIRouter:
 
     async def send(order_id: OrderId, name: SignalName, message: temporal.Signal) -> MessageSent:
         _check(message)
-        await check_open(backends, order_id)
+        away = await check_open(backends, order_id)
         try:
             await temporal.signal(backends.temporal, order_id, _SIGNALS[name], message)
         except OrderNotFound:
-            raise await why_no_answer(backends, order_id) from None
+            raise await why_no_answer(backends, order_id, away) from None
         return MessageSent(order_id=order_id, sent=name)
 
     @router.post("/cancel", status_code=202)

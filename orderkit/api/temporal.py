@@ -28,7 +28,7 @@ from orderkit.core.orders import OrderId, OrderInput, order_workflow_id, request
 from orderkit.core.steps import ORDER_QUEUE
 from orderkit.errors import DependencyUnavailable, MessageRefused, OrderNotFound, SettingsError
 
-_CALL_SECONDS = 1.7
+_CALL_SECONDS = 1.5
 UPDATE_SECONDS = 10.0
 # Between repeats of an aborted update; each try includes the SDK's own retries, of two seconds when Temporal is away.
 _PAUSES = (0.1, 0.0)

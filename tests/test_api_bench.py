@@ -1,0 +1,37 @@
+"""`orderkit bench api`: every call is measured beside what it is compared with, and its orders are ended."""
+
+from __future__ import annotations
+
+import pytest
+from harness import Shop
+from test_api import app, served
+
+from orderkit.api.bench import cancel_all, measure
+from orderkit.core.orders import ENDS, OrderId
+from orderkit.lab.stack import Stack
+from orderkit.store.events import OrderFilter
+
+__all__ = ["app", "served"]  # fixtures
+
+
+async def test_each_call_is_measured_and_no_order_stays_open(
+    served: str, shop: Shop, servers: Stack, order_id: OrderId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ORDERKIT_DATABASE_URL", servers.database_url)  # for the bare application's own process
+    host, _, port = served.removeprefix("http://").partition(":")
+    try:
+        found = [each async for each in measure(shop.pool, shop.client, host, int(port), "", 16, 2, order_id)]
+    finally:
+        await cancel_all(shop.pool, shop.client, order_id)
+    assert [(each.call, each.beside) for each in found] == [
+        ("status", "bare FastAPI"),
+        ("signal", "Temporal client"),
+        ("health", ""),
+        ("start", "Temporal client"),
+    ]
+    for each in found:
+        assert 0 < each.api_p50 <= each.api_p99
+        assert (each.bare_p50 is None) == (each.beside == "")
+    orders = await shop.reader.orders(OrderFilter(prefix=order_id, most=100))
+    assert len(orders) > 8
+    assert {order["state"] for order in orders} <= ENDS
