@@ -24,7 +24,7 @@ class StartForm:
         self.order_id = widgets.Text(_FIRST_ID, layout=_wide("110px"))
         self.policy = widgets.Dropdown(options=[name.value for name in PolicyName], layout=_wide("86px"))
         self.scenario = widgets.Dropdown(options=[name.value for name in Scenario], layout=_wide("98px"))
-        self.script = widgets.Text(placeholder="charge=error,hang,ok; dispatch=error", layout=_wide("100%"))
+        self.script = widgets.Text(placeholder="charge=error,hang,ok", layout=_wide("auto"))
         self.seed = widgets.BoundedIntText(0, min=0, max=2**53, layout=_wide("64px"))
         self.review = widgets.Dropdown(options=[name.value for name in Review], layout=_wide("82px"))
         self.deadline = widgets.BoundedFloatText(

@@ -23,7 +23,7 @@ def row_html(order: Order, now: datetime) -> str:
 
 def list_head_html() -> str:
     """The steps' names over the chips."""
-    names = "".join(f'<span class="okc-chip okc-name">{step}</span>' for step in FORWARD_STEPS)
+    names = "".join(f'<span class="okc-name"><i>{step}</i></span>' for step in FORWARD_STEPS)
     return f'<div class="okc-row okc-dim">{names}<span class="okc-last">left, or end</span></div>'
 
 
@@ -52,10 +52,10 @@ def head_html(state: ConsoleState) -> str:
 def workers_html(workers: int | None) -> str:
     """How many workers run."""
     if workers is None:
-        return '<span class="okc-dim">workers: elsewhere</span>'
+        return '<span class="okc-workers okc-dim">workers: elsewhere</span>'
     if not workers:
-        return '<b class="okc-bad">✖ no worker</b>'
-    return f'<span><b class="okc-good">●</b> {workers} worker{"s" * (workers != 1)}</span>'
+        return '<b class="okc-workers okc-bad">✖ no worker</b>'
+    return f'<span class="okc-workers"><b class="okc-good">●</b> {workers} worker{"s" * (workers != 1)}</span>'
 
 
 def message_html(kind: str, text: str) -> str:

@@ -42,7 +42,7 @@ class _Row:
 
 def _short(order_id: str) -> str:
     """What fits the button; the end is what tells orders apart."""
-    return order_id if len(order_id) <= 10 else f"{order_id[:4]}…{order_id[-5:]}"
+    return order_id if len(order_id) <= 9 else f"{order_id[:3]}…{order_id[-5:]}"
 
 
 class OrderList:

@@ -19,9 +19,7 @@ class OrderPanel:
     """`act` gets the name of the button that was clicked: approve, reject, cancel or address."""
 
     def __init__(self, act: Callable[[str], None]) -> None:
-        self.title = widgets.HTML()
-        self.timeline = widgets.HTML()
-        self.events = widgets.HTML()
+        self.title, self.timeline, self.events = (widgets.HTML(layout=_part("auto", "0 0 auto")) for _ in range(3))
         self.who = widgets.Text("you", placeholder="who", layout=_part("22%"), tooltip="who asks; kept with the order")
         self.why = widgets.Text(placeholder="reason or note", layout=_part("48%"))
         self.via = widgets.Dropdown(
@@ -42,15 +40,14 @@ class OrderPanel:
             button.on_click(lambda _, name=name: act(name))
         self._shown: Order | None = None
         self._filled_for: str | None = None
-        scrolled = widgets.Layout(overflow="hidden auto", flex="1 1 60px", min_height="0")
+        # What grows is above and scrolls, so that no button moves away from the hand that wants to click it.
+        scrolled = widgets.Layout(overflow="hidden auto", flex="1 1 auto", min_height="0")
         self.root = widgets.VBox(
             [
-                self.title,
-                self.timeline,
+                widgets.VBox([self.title, self.timeline, self.events], layout=scrolled),
                 _line(self.who, self.why, self.via),
                 _line(*self.address.values()),
                 _line(*self.buttons.values()),
-                widgets.VBox([self.events], layout=scrolled),
             ]
         )
         self.lock(frozenset())
@@ -102,8 +99,8 @@ class OrderPanel:
             field.value = getattr(address, name, "")
 
 
-def _part(width: str) -> widgets.Layout:
-    return widgets.Layout(width=width, min_width="0", flex="1 1 auto")
+def _part(width: str, flex: str = "1 1 auto") -> widgets.Layout:
+    return widgets.Layout(width=width, min_width="0", flex=flex)
 
 
 def _line(*children: widgets.Widget) -> widgets.HBox:

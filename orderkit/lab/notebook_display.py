@@ -13,12 +13,13 @@ from html import escape
 from typing import Any
 
 from orderkit.api.models import AttemptList, OrderStatus
+from orderkit.console import palette
 from orderkit.core.orders import OrderId
 
 # The charts' colours (orderkit/analysis/style.py, which takes a second to import), darkened for white letters.
 _STATE_GROUNDS = {"shipped": "#00765A", "cancelled": "#9A4F7A", "rejected": "#0072B2", "failed": "#B04A00"}
 _OPEN_GROUND = "#4A4A4A"
-SIGNS = {"completed": "✔", "failed": "✖", "timed_out": "⏱", "cancelled": "⊘", "lost": "☠", "running": "…"}
+SIGNS = palette.SIGNS
 _CARD = (
     "display:inline-block;min-width:30em;padding:.7em 1em;font-size:115%;line-height:1.7;"
     "border:1px solid #8A8A8A;border-left-width:.5em;border-radius:6px"
