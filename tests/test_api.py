@@ -271,6 +271,21 @@ async def test_status_tells_attempts_errors_payment_and_outcome(http: httpx.Asyn
     assert status["deadline_left_seconds"] is None
 
 
+async def test_the_step_that_ends_an_order_is_not_lost_before_its_end_is_noted(
+    http: httpx.AsyncClient, shop: Shop, order_id: OrderId
+) -> None:
+    await http.post(f"/orders/{order_id}/start", json=QUICK)
+    await until(lambda: _history_is_closed(http, order_id), "the workflow closes")
+    found = []
+    for step in ("ship", "charge"):
+        await shop.pool.execute(
+            "DELETE FROM trellis_events WHERE order_id = $1 AND step = $2 AND type = 'step_ended'", order_id, step
+        )
+        found.append((await http.get(f"/orders/{order_id}/status")).json()["errors"])
+    assert found[0] == []
+    assert [(error["step"], error["outcome"]) for error in found[1]] == [("charge", "lost")]
+
+
 async def test_status_of_an_order_in_review(http: httpx.AsyncClient, order_id: OrderId) -> None:
     await http.post(f"/orders/{order_id}/start", json={"review": "human"})
     status = await state_is(http, order_id, "in_review")

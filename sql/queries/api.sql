@@ -45,7 +45,9 @@ SELECT
             SELECT a.step, a.attempt, a.ts, coalesce(nullif(a.outcome, 'completed'), 'lost') AS outcome,
                 coalesce(a.error, '') AS error
             FROM attempts AS a
-            WHERE a.outcome <> 'completed' OR a.was_retried OR (a.outcome IS NULL AND o.closed_at IS NOT NULL)
+            WHERE a.outcome <> 'completed' OR a.was_retried
+                -- The step that ends an order notes its own end just after. Were it lost, another attempt would follow.
+                OR (a.outcome IS NULL AND o.closed_at IS NOT NULL AND a.step NOT IN ('ship', 'close'))
             ORDER BY a.start_id DESC
             LIMIT 5
         ) AS l
