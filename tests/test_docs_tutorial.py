@@ -46,7 +46,7 @@ def lasting(said: str) -> str:
     return re.sub(r"in \d+\.\d+s|Skipping \d+| +$", "", said, flags=re.MULTILINE)
 
 
-@pytest.mark.timeout(300)  # five kernels and a lab: 20 s, but several times that on a busy machine
+@pytest.mark.timeout(300)  # a lab and three kernels: 27 s of processor time, several times that on a busy machine
 def test_the_tutorial_works_as_it_is_written(folder: Path) -> None:
     said = None
     for name, kind, text in BLOCK.findall(TUTORIAL):
