@@ -34,6 +34,17 @@ async def test_an_attempt_is_lost_when_another_follows_and_temporal_did_not_hear
     assert [outcome for _, _, outcome in await shop.attempts(order_id)] == ["lost", "lost", "completed"]
 
 
+async def test_without_an_end_in_an_ended_order_an_attempt_is_lost_but_for_the_step_that_ended_it(
+    shop: Shop, order_id: OrderId
+) -> None:
+    await shop.end(await shop.start(order_id))
+    steps = [Step.CHARGE, Step.SHIP]
+    ends = "DELETE FROM trellis_events WHERE order_id = $1 AND step = ANY($2) AND type = 'step_ended'"
+    await shop.pool.execute(ends, order_id, steps)
+    outcomes = {step: outcome for step, _, outcome in await shop.attempts(order_id)}
+    assert (outcomes["charge"], outcomes["prepare"], outcomes["ship"]) == ("lost", "completed", "running")
+
+
 async def test_a_repeated_note_adds_nothing(shop: Shop, order_id: OrderId) -> None:
     log = PostgresAttemptLog(shop.pool)
     once = record(order_id, 1)

@@ -161,7 +161,8 @@ await lab.temporal.kill(wait=False)
 await lab.api.kill(wait=False)
 
 # %% [markdown]
-# Everything is dead. The supervisor is at work. (Be patient: on a busy machine, the next cell has taken 45 seconds.)
+# Everything is dead, and the supervisor is already starting it again. The next cell waits for all six orders: some 10
+# seconds, on a busy machine up to a minute.
 
 # %%
 [await lab.orders.wait(name, within_seconds=90) for name in fleet]

@@ -47,7 +47,7 @@ def step_durations(attempts: pd.DataFrame) -> Chart:
     medians = ended[ended["outcome"] == "completed"].groupby("step")["duration_seconds"].median()
     for step, seconds in medians.items():
         row = steps.index(str(step))
-        axes.vlines(max(seconds, 0.001), row - 0.4, row + 0.4, color=INK, linewidth=3, zorder=4)
+        axes.vlines(max(seconds, 0.001), row - 0.4, row + 0.4, color=INK, linewidth=2, zorder=0.9)
     _step_rows(axes, steps)
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -107,18 +107,21 @@ def retry_waits(attempts: pd.DataFrame) -> Chart:
     chart = new_chart()
     axes = chart.subplots()
     until_done = waits["step"].isin(list(UNTIL_DONE.attempt_timeout_seconds))
-    kinds = (("order's policy", -0.2, "o", waits[~until_done]), ("until done", 0.2, "D", waits[until_done]))
+    aside = 0.2 if until_done.nunique() > 1 else 0
+    kinds = (("order's policy", -aside, "o", waits[~until_done]), ("until done", aside, "D", waits[until_done]))
     entries: list[Artist] = [*dots(waits["outcome"], ATTEMPT_COLOURS)]
     for label, side, marker, chosen in kinds:
         if chosen.empty:
             continue
         places = chosen["attempt"] + side + _spread(len(chosen)) / 2
         colours = chosen["outcome"].map(ATTEMPT_COLOURS)
-        axes.scatter(places, chosen["wait_seconds"], c=colours, s=45, alpha=0.6, marker=marker)
+        axes.scatter(places, chosen["wait_seconds"], c=colours, s=90, alpha=0.8, marker=marker)
         medians = chosen.groupby("attempt")["wait_seconds"].median()
-        axes.hlines(medians, medians.index - 0.18 + side, medians.index + 0.18 + side, color=INK, linewidth=3, zorder=4)
+        axes.hlines(
+            medians, medians.index - 0.18 + side, medians.index + 0.18 + side, color=INK, linewidth=2, zorder=0.9
+        )
         entries.append(Line2D([], [], color=INK, marker=marker, linewidth=3, markersize=9, label=f"median, {label}"))
-    axes.set_xlim(0.4, max(int(waits["attempt"].max()), 3) + 0.6)
+    axes.set_xlim(0.4, max(int(waits["attempt"].max()), 2) + 0.6)
     axes.set_ylim(0, 1.12 * max(float(waits["wait_seconds"].max()), 0.05))
     count_axis(axes.xaxis)
     axes.set_xlabel("after attempt number")

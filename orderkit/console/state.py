@@ -121,6 +121,11 @@ class Order:
             return self.row.started_at
         return self.history[0].ts if self.history else LONG_AGO
 
+    @property
+    def _ending_step(self) -> Step:
+        """It notes its own end just after it ended the order; were it lost, another attempt would follow."""
+        return Step.SHIP if self.state == OrderState.SHIPPED else Step.CLOSE
+
     @cached_property
     def attempts(self) -> tuple[Attempt, ...]:
         """In the order they started."""
@@ -133,8 +138,11 @@ class Order:
         found = []
         for start in starts:
             end = ends.get(_attempt_key(start))
-            nobody_ends_it = self.closed or start.attempt < last[start.run_id, start.activity_id]
-            outcome = (end.outcome if end else None) or ("lost" if nobody_ends_it else "running")
+            outcome = (end.outcome if end else None) or "running"
+            if start.attempt < last[start.run_id, start.activity_id]:
+                outcome = "lost" if outcome in ("running", "completed") else outcome
+            elif outcome == "running" and self.closed and start.step != self._ending_step:
+                outcome = "lost"
             error, ended_at = (end.error, end.ts) if end else ("", None)
             step = start.step or ""
             found.append(Attempt(step, start.attempt, outcome, error, start.ts, ended_at, start.worker))

@@ -40,4 +40,4 @@ class Table(pd.DataFrame):
 def _shown(cell: object) -> str:
     """Outcomes get their sign, so that they are told apart from afar."""
     text = escape(str(cell))
-    return f"{SIGNS[text]} {text}" if text in SIGNS else text
+    return f"{SIGNS[text]}&nbsp;{text}" if text in SIGNS else text

@@ -148,7 +148,10 @@ SELECT
         ) THEN 'lost'
         WHEN e.outcome IS NOT NULL THEN e.outcome
         WHEN EXISTS (
-            SELECT 1 FROM trellis_orders AS o WHERE o.id = s.order_id AND o.closed_at IS NOT NULL
+            SELECT 1 FROM trellis_orders AS o
+            WHERE o.id = s.order_id AND o.closed_at IS NOT NULL
+                -- The step that ends an order notes its own end just after. Were it lost, another attempt would follow.
+                AND s.step <> CASE o.state WHEN 'shipped' THEN 'ship' ELSE 'close' END
         ) THEN 'lost'
         ELSE 'running'
     END AS outcome,

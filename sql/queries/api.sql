@@ -47,7 +47,10 @@ SELECT
             FROM attempts AS a
             WHERE a.outcome <> 'completed' OR a.was_retried
                 -- The step that ends an order notes its own end just after. Were it lost, another attempt would follow.
-                OR (a.outcome IS NULL AND o.closed_at IS NOT NULL AND a.step NOT IN ('ship', 'close'))
+                OR (
+                    a.outcome IS NULL AND o.closed_at IS NOT NULL
+                    AND a.step <> CASE o.state WHEN 'shipped' THEN 'ship' ELSE 'close' END
+                )
             ORDER BY a.start_id DESC
             LIMIT 5
         ) AS l

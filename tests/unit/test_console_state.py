@@ -109,7 +109,21 @@ def test_attempts_are_counted_and_the_last_one_tells_the_steps_outcome() -> None
 def test_an_attempt_without_an_end_is_lost_once_a_later_one_starts_or_the_order_ends() -> None:
     assert [a.outcome for a in an_order(attempt(1, 1)).attempts] == ["running"]
     assert [a.outcome for a in an_order(attempt(1, 1), attempt(2, 2)).attempts] == ["lost", "running"]
+    completed = replace(attempt(1, 2), type="step_ended", outcome="completed")
+    heard_too_late = an_order(attempt(1, 1), completed, attempt(2, 3)).attempts
+    assert [a.outcome for a in heard_too_late] == ["lost", "running"]
     assert [a.outcome for a in an_order(attempt(1, 1), state="failed", closed_at=at(2)).attempts] == ["lost"]
+
+
+@pytest.mark.parametrize(
+    ("step", "state", "outcome"),
+    [("ship", "shipped", "running"), ("close", "failed", "running"), ("ship", "failed", "lost")],
+)
+def test_the_step_that_ends_an_order_is_not_lost_before_it_notes_its_own_end(
+    step: str, state: str, outcome: str
+) -> None:
+    order = an_order(replace(attempt(1, 1), step=step), state=state, closed_at=at(2))
+    assert [a.outcome for a in order.attempts] == [outcome]
 
 
 def test_an_order_shows_before_the_database_knows_it_and_is_replaced_by_what_is_read() -> None:
