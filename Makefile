@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-input -c co
 CANDIDATES := python3.13 python3.12 python3.11 python3.14 python3 python
 FITS := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help install lab demo test check fences format notebooks histories wheel clean
+.PHONY: help install lab demo test check fences soak format notebooks histories wheel clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -22,17 +22,21 @@ demo: .venv/.lab ## one order from start to shipped, in the terminal
 	@$(BIN)/orderkit demo
 
 test: .venv/.dev ## every test and every notebook, on real PostgreSQL and Temporal
-	@$(BIN)/python -m pytest --nbval --nbval-current-env -n 2 --dist loadfile
+	@$(BIN)/python -m pytest --nbval --nbval-current-env -n 2 --dist loadfile --no-loadscope-reorder
 
-check: .venv/.dev ## the quick ones: format, lint, types, import rules, unit tests
+check: .venv/.dev ## the quick ones: format, lint, types, import rules, known vulnerabilities, unit tests
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python tests/advisories.py
 	@$(BIN)/python -m pytest -q -m unit tests/unit
 
 fences: .venv/.dev ## take each fence around the money out, in a copy, and see that the tests notice (20 minutes)
 	@$(BIN)/python tests/fences.py
+
+soak: .venv/.dev ## every notebook 20 times in a row on the same labs, with the times (an hour)
+	@$(BIN)/python tests/soak.py
 
 format: .venv/.dev ## put the code into its form
 	@$(BIN)/ruff check --fix-only --quiet .

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+import socket
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 import pytest_asyncio
+import uvicorn
+from api_harness import caller, running
+from fastapi import FastAPI
 from harness import Shop
 from temporalio.client import Client
 
+from orderkit.client import OrderkitClient
 from orderkit.connect import connect_temporal
 from orderkit.core.orders import OrderId
 from orderkit.lab.lifecycle import down, up
@@ -52,6 +59,38 @@ async def shop(client: Client, pool: Pool) -> AsyncIterator[Shop]:
     order_worker, shipping_worker = make_workers(client, pool, ("order-tq", "shipping-tq"), slots=500)
     async with order_worker, shipping_worker:
         yield Shop(client, pool)
+
+
+@pytest_asyncio.fixture(scope="session")
+async def app(servers: Stack, client: Client, shop: Shop) -> AsyncIterator[FastAPI]:
+    async def connect() -> Client:
+        return client
+
+    async with running(servers.database_url, connect) as app:
+        yield app
+
+
+@pytest_asyncio.fixture(scope="session")
+async def http(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    async with caller(app) as http:
+        yield http
+
+
+@pytest_asyncio.fixture(scope="session")
+async def served(app: FastAPI) -> AsyncIterator[str]:
+    """The address of a real HTTP server, for what streams."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None, timeout_graceful_shutdown=1))
+        task = asyncio.create_task(server.serve(sockets=[listener]))
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server.should_exit = True
+        await task
+
+
+@pytest_asyncio.fixture(scope="session")
+async def orderkit(served: str) -> AsyncIterator[OrderkitClient]:
+    async with OrderkitClient(served) as orderkit:
+        yield orderkit
 
 
 _numbers = itertools.count(1)

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import pytest
 from harness import Shop
-from test_api import app, served
 
 from orderkit.api.bench import cancel_all, measure
 from orderkit.core.orders import ENDS, OrderId
 from orderkit.lab.stack import Stack
 from orderkit.store.events import OrderFilter
-
-__all__ = ["app", "served"]  # fixtures
 
 
 async def test_each_call_is_measured_and_no_order_stays_open(

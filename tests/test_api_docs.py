@@ -9,9 +9,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-from test_api import app, served
-
-__all__ = ["app", "served"]  # fixtures
 
 PAGE = (Path(__file__).parents[1] / "docs" / "api.md").read_text()
 HERE = "http://127.0.0.1:8000"

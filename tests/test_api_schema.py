@@ -13,9 +13,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_api import app, served
-
-__all__ = ["app", "served"]  # fixtures
 
 LONG = os.environ.get("ORDERKIT_SCHEMA_SEEDS", "")
 PHASES, EXAMPLES = ("examples,coverage,fuzzing,stateful", "40") if LONG else ("examples,fuzzing", "4")

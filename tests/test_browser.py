@@ -1,4 +1,7 @@
-"""JupyterLab as `orderkit lab` starts it, in a real Chromium at 1280 x 720: what an attendee does, and sees."""
+"""JupyterLab as `orderkit lab` starts it, in a real Chromium at 1280 x 720: what an attendee does, and sees.
+
+One file, though long: its tests share one JupyterLab and one browser.
+"""
 
 from __future__ import annotations
 

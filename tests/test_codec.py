@@ -1,4 +1,7 @@
-"""The payload codec: what Temporal stores tells nothing to those without the key, and everything to those with it."""
+"""The payload codec: what Temporal stores tells nothing to those without the key, and everything to those with it.
+
+One file, though long: its tests share one set of servers with the codec on.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
+from api_harness import ADDRESS, CANCEL, QUICK, SECRETS, caller, problem, process, running, state_is
 from google.protobuf.duration_pb2 import Duration
 from harness import Shop, until
 from pydantic import SecretStr
@@ -23,7 +27,6 @@ from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHistory
 from temporalio.service import RPCError
 from temporalio.worker import Worker
-from test_api import ADDRESS, CANCEL, QUICK, SECRETS, caller, problem, process, running, state_is
 
 from orderkit.api.codec_server import create_codec_server
 from orderkit.codec import ENCODING, Codec, key_id, new_key, url_token

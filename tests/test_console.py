@@ -1,4 +1,7 @@
-"""The console's widgets, driven without a browser, on real PostgreSQL and Temporal: what is shown comes by push."""
+"""The console's widgets, driven without a browser, on real PostgreSQL and Temporal: what is shown comes by push.
+
+One file, though long: its tests share one console.
+"""
 
 from __future__ import annotations
 

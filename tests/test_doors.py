@@ -1,6 +1,6 @@
 """Strangers at the doors of the served API, at each of its calls: foreign hosts and pages, bad bodies, the slow.
 
-What each refusal looks like in detail: tests/test_api.py.
+What each refusal looks like in detail: tests/test_api_doors.py.
 """
 
 from __future__ import annotations
@@ -15,18 +15,16 @@ import httpx
 import pytest
 import pytest_asyncio
 import uvicorn
+from api_harness import CANCEL, caller, problem, running
 from fastapi import FastAPI
 from pydantic import SecretStr
 from temporalio.client import Client
-from test_api import CANCEL, app, caller, problem, running
 
 from orderkit.api.app import create_app
 from orderkit.api.serve import server_config
 from orderkit.core.orders import OrderId
 from orderkit.lab.stack import Stack
 from orderkit.settings import Settings
-
-__all__ = ["app"]  # a fixture
 
 CALLS = [
     (method.upper(), re.sub(r"\{\w+\}", "A-1", path))

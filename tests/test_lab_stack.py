@@ -1,4 +1,7 @@
-"""The lab's processes: real servers, really killed. Each test has a folder and ports of its own."""
+"""The lab's processes: real servers, really killed. Each test has a folder and ports of its own.
+
+One file, though long: the tests of a file run one after the other, so there is never more than one of these labs.
+"""
 
 from __future__ import annotations
 

@@ -12,11 +12,11 @@ import asyncpg
 import httpx
 import pytest
 import pytest_asyncio
+from api_harness import ADDRESS, QUICK, SECRETS, caller, problem, running, state_is
 from harness import Shop, until
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 from temporalio.client import Client
-from test_api import ADDRESS, QUICK, SECRETS, caller, problem, running, state_is
 
 from orderkit.api.models import StartOrder
 from orderkit.core.orders import OrderId

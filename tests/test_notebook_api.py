@@ -154,6 +154,17 @@ async def test_wait_shows_the_error_of_a_workflow_task_and_its_line(lab: Lab, st
     assert 'order["colour"]' in told
 
 
+async def test_wait_says_that_the_workflow_was_terminated(lab: Lab, stack: Stack) -> None:
+    order = await lab.orders.start("ended", review="human")
+    await lab.orders.wait(order, until="in_review")
+    client = await Client.connect(stack.temporal_address)
+    await client.get_workflow_handle(order.workflow_id).terminate(reason="by mistake")
+    with pytest.raises(
+        WaitExpired, match=r"ended was terminated \(by mistake\) and does nothing more; .* orderkit rec"
+    ):
+        await lab.orders.wait(order, 0.5)
+
+
 async def test_wait_says_which_step_is_on_which_attempt(lab: Lab) -> None:
     await lab.orders.start("slow", review="none", faults="charge=error,hang,ok", deadline=60)
     with pytest.raises(WaitExpired, match=r"charge is on attempt 2 of 3, .*the one before: failed: InjectedError"):

@@ -34,7 +34,7 @@ async def test_a_terminated_order_is_made_right(
             return bool(await shop.reader.ledger(order_id))
 
         await until(charged, "the provider has charged")
-    await handle.terminate("an operator's mistake")
+    await handle.terminate(reason="an operator's mistake")
     kinds = {finding.kind for finding in await shop.findings(order_id)}
     assert FindingKind.STRANDED in kinds
     if end is OrderState.FAILED:

@@ -153,7 +153,7 @@ temporal = await connect_temporal()
 await between_passes()
 await lab.orders.start("pan", review="none", faults="prepare=hang,hang,hang", deadline=3600)
 pan = await lab.orders.wait("pan", until="charged")
-await temporal.get_workflow_handle(pan.workflow_id).terminate("by hand")
+await temporal.get_workflow_handle(pan.workflow_id).terminate(reason="by hand")
 await lab.audit("pan")
 
 # %% [markdown]

@@ -1,6 +1,7 @@
 """Bodies and answers of the REST API, for the server and for `orderkit.client`; no FastAPI here.
 
 What JSON Schema can say is said here, so that the OpenAPI document tells it; the rest is checked by `orderkit.core`.
+One file, though long: the bodies share their fields, and together they are the document that people read.
 """
 
 from __future__ import annotations

@@ -56,13 +56,18 @@ def _ailing(health: Health) -> Iterator[str]:
 
 
 async def _workflow_tasks(client: Client, workflow_id: str) -> list[str]:
-    """Of the order's workflow and its children: the error that a workflow task fails with, again and again."""
+    """Of the order's workflow and its children: that it was terminated, or the error that its tasks fail with."""
     from temporalio.service import RPCError
 
     try:
         events = (await client.get_workflow_handle(workflow_id).fetch_history()).events
     except RPCError:
         return []
+    if events and events[-1].HasField("workflow_execution_terminated_event_attributes"):
+        reason = events[-1].workflow_execution_terminated_event_attributes.reason
+        why = f" ({reason})" if reason else ""
+        then = "the reconcile schedule settles its order within a minute, or at once: orderkit reconcile"
+        return [f"the workflow {workflow_id} was terminated{why} and does nothing more; {then}"]
     found = [f"the workflow task of {workflow_id} fails: {_told(last)}"] if (last := _last_failure(events)) else []
     for event in events:
         if event.HasField("child_workflow_execution_started_event_attributes"):

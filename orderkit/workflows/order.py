@@ -3,6 +3,8 @@
 The forward path runs as a task of its own. The main coroutine waits for it, for a stop request, or for the
 deadline less its reserve. On a stop the database decides (`stop_order_activity`): stopped, then the forward path
 is cancelled and what was done is undone in reverse order; or too late, since the carrier has the package.
+
+One file, though long: it is one state machine, and is replayed and versioned as one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Frames and charts: documented columns, no warnings, nothing on top of anything else, readable whatever the theme."""
+"""Frames and charts: documented columns, no warnings, nothing on top of anything else, readable whatever the theme.
+
+One file, though long: one story of orders is drawn by every chart.
+"""
 
 import functools
 from collections.abc import Callable, Iterable

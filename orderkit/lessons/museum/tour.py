@@ -103,7 +103,7 @@ class Museum:
         running = {execution.id async for execution in listed}
         for workflow_id in running | {order_workflow_id(visit.order_id) for visit in left_open}:
             with suppress(RPCError):  # it has ended
-                await client.get_workflow_handle(workflow_id).terminate("end of the visit")
+                await client.get_workflow_handle(workflow_id).terminate(reason="end of the visit")
         try:
             async with asyncio.timeout(_TIDY_SECONDS):
                 await reconcile_now(client)
