@@ -89,7 +89,7 @@ def main() -> int:
         for number in range(1, chosen.runs + 1):
             shutil.copytree(BUILT, folder / f"run-{number:02}", ignore=shutil.ignore_patterns("*.py", "src", "__py*"))
         options = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", "--nbval", "--nbval-current-env"]
-        options += ["-p", "no:terminal", "-p", "no:cacheprovider", "-c", str(ROOT / "pyproject.toml")]
+        options += ["-o", "addopts=", "-p", "no:terminal", "-p", "no:cacheprovider", "-c", str(ROOT / "pyproject.toml")]
         pytest.main([*options, "--rootdir", temporary, temporary], plugins=[progress])
     print(progress.summary())
     ended = sum(not left for left in progress.open_cells.values())
