@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-TESTS = ["test_world", "test_attempts", "test_transitions", "test_messages", "test_fault_cases"]
+TESTS = ["test_world", "test_races", "test_attempts", "test_transitions", "test_messages", "test_fault_cases"]
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def first_failure(edits: list[Edit]) -> str:
         tests = [f"tests/{name}.py" for name in TESTS]
         command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
         run = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=900)
-    failed = [line for line in run.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    failed = [line for line in run.stdout.splitlines() if line.startswith(("FAILED tests", "ERROR tests"))]
     if run.returncode and not failed:
         raise SystemExit(f"pytest itself failed:\n{run.stdout[-2000:]}{run.stderr[-2000:]}")
     return failed[0].partition(" ")[2].partition(" - ")[0] if failed else ""

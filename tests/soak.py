@@ -8,6 +8,7 @@ after any failure.
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import statistics
 import sys
@@ -20,46 +21,58 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 BUILT = ROOT / "notebooks"
+UNTIL = "ORDERKIT_SOAK_UNTIL"  # the moment, by the clock, from which on cells are skipped
+
+
+def pytest_runtest_setup() -> None:
+    """A hook for the processes that run cells: they are told `-p soak`, and so put their labs down as ever."""
+    if time.time() > float(os.environ[UNTIL]):
+        pytest.skip("time is up")
 
 
 class Progress:
     """A pytest plugin that says how each run went, and in the end how long each notebook took."""
 
-    def __init__(self, minutes: float) -> None:
-        self.last_moment = time.monotonic() + 60 * minutes
+    def __init__(self) -> None:
         self.open_cells: Counter[str] = Counter()  # by run
         self.seconds: defaultdict[str, Counter[str]] = defaultdict(Counter)  # by run, then by notebook
+        self.cut_short: set[str] = set()
         self.failed: defaultdict[str, list[str]] = defaultdict(list)
         self.began = time.monotonic()
-        self.session: pytest.Session | None = None
-
-    def pytest_sessionstart(self, session: pytest.Session) -> None:
-        """Keep what is to be stopped when time is up."""
-        self.session = session
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
         """Both processes collect the same cells."""
         self.open_cells = Counter(run_and_notebook(each)[0] for each in ids)
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str]:
+        """No dots: a run is told when it ends."""
+        return report.outcome, "", ""
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Add a cell's time to its notebook; tell of a failure at once, and of a run when it ends."""
         run, notebook = run_and_notebook(report.nodeid)
         self.seconds[run][notebook] += report.duration
+        if report.skipped and not self.failed[run]:
+            self.cut_short.add(run)
         if report.failed:
             self.failed[run].append(report.nodeid)
             print(f"FAILED {report.nodeid}\n{report.longreprtext}", flush=True)
         if report.when == "teardown":
             self.open_cells[run] -= 1
-            if not self.open_cells[run]:
+            if not self.open_cells[run] and run not in self.cut_short:
                 told = f"{len(self.failed[run])} failed" if self.failed[run] else "green"
                 print(f"{run}  {told}  {(time.monotonic() - self.began) / 60:5.1f} min since the start", flush=True)
-        if self.session and time.monotonic() > self.last_moment:
-            self.session.shouldstop = "time is up"
+
+    @property
+    def ended(self) -> list[str]:
+        """The runs of which every cell has been tried."""
+        return [run for run in self.seconds if not self.open_cells[run] and run not in self.cut_short]
 
     def summary(self) -> str:
         """A line for each notebook, over the runs that ended."""
-        ended = [run for run in self.seconds if not self.open_cells[run]]
+        ended = self.ended
         green = [run for run in ended if not self.failed[run]]
         lines = [f"{'seconds':45} median   most"]
         for notebook in sorted({notebook for run in ended for notebook in self.seconds[run]}):
@@ -81,19 +94,19 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=20, help="how often (20)")
     parser.add_argument("--minutes", type=float, default=80, help="stop after this time (80)")
     chosen = parser.parse_args()
-    progress = Progress(chosen.minutes)
+    progress = Progress()
+    os.environ[UNTIL] = str(time.time() + 60 * chosen.minutes)
     with tempfile.TemporaryDirectory(prefix="orderkit-soak-") as temporary:
         folder = Path(temporary)
         for helper in BUILT.glob("*.py"):
             shutil.copy(helper, folder)
         for number in range(1, chosen.runs + 1):
             shutil.copytree(BUILT, folder / f"run-{number:02}", ignore=shutil.ignore_patterns("*.py", "src", "__py*"))
-        options = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", "--nbval", "--nbval-current-env"]
-        options += ["-o", "addopts=", "-p", "no:terminal", "-p", "no:cacheprovider", "-c", str(ROOT / "pyproject.toml")]
-        pytest.main([*options, "--rootdir", temporary, temporary], plugins=[progress])
+        options = "-n 2 --dist loadfile --no-loadscope-reorder --nbval --nbval-current-env -p soak -p no:cacheprovider"
+        looks = ["-q", "--no-header", "--tb=no", "-o", "addopts=", "-c", str(ROOT / "pyproject.toml")]
+        pytest.main([*options.split(), *looks, "--rootdir", temporary, temporary], plugins=[progress])
     print(progress.summary())
-    ended = sum(not left for left in progress.open_cells.values())
-    return int(ended < chosen.runs or any(progress.failed.values()))
+    return int(len(progress.ended) < chosen.runs or any(progress.failed.values()))
 
 
 if __name__ == "__main__":

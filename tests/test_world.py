@@ -59,6 +59,7 @@ async def test_two_orders_cannot_share_a_payment(shop: Shop, order_id: OrderId) 
     assert await shop.end(await shop.start(order_id, payment_id="shared-" + order_id)) == "shipped"
     assert await shop.end(await shop.start(other, payment_id="shared-" + order_id)) == "rejected"
     assert await shop.findings(order_id, other) == []
+    assert "refused" not in [kind for kind, _ in await ledger(shop, other)], "we know, so the provider is not asked"
 
 
 async def test_a_package_is_taken_once_and_relabelled(shop: Shop, order_id: OrderId) -> None:
