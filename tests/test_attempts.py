@@ -1,10 +1,13 @@
-"""What the view trellis_attempts infers from the starts and ends that attempts leave."""
+"""Attempts end on time, and what the view trellis_attempts infers from the starts and ends that they leave."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
+from typing import Any
 
-from harness import Shop
+import pytest
+from harness import ROOMY, Shop, until
 
 from orderkit.core.calls import Attempt
 from orderkit.core.faults import FaultPlan
@@ -43,6 +46,38 @@ async def test_without_an_end_in_an_ended_order_an_attempt_is_lost_but_for_the_s
     await shop.pool.execute(ends, order_id, steps)
     outcomes = {step: outcome for step, _, outcome in await shop.attempts(order_id)}
     assert (outcomes["charge"], outcomes["prepare"], outcomes["ship"]) == ("lost", "completed", "running")
+
+
+async def charge_attempts(shop: Shop, order_id: OrderId, *faults: str) -> list[dict[str, Any]]:
+    """Of an order that ships although its charge meets these faults; all ended. An attempt's limit is a second."""
+    found: list[dict[str, Any]] = []
+
+    async def ended() -> bool:
+        nonlocal found
+        found = [dict(row) for row in await shop.reader.attempts(order_id) if row["step"] == "charge"]
+        return all(row["ended_at"] for row in found)
+
+    plan = FaultPlan(script={Step.CHARGE: list(faults)})
+    assert await shop.end(await shop.start(order_id, policy=ROOMY, faults=plan)) == "shipped"
+    await until(ended, "each attempt notes its end")
+    return found
+
+
+async def test_a_hang_is_ended_just_after_the_server_gave_it_up(shop: Shop, order_id: OrderId) -> None:
+    hung, done = await charge_attempts(shop, order_id, "hang", "ok")
+    assert (hung["outcome"], hung["error"]) == ("timed_out", "no answer within 1 s")
+    assert 1 <= hung["duration_seconds"] < 2
+    assert done["outcome"] == "completed"
+
+
+async def test_an_answer_after_the_limit_is_no_success(
+    shop: Shop, order_id: OrderId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orderkit.attempts.GRACE", timedelta(seconds=3))  # so that it is late however busy we are
+    late, done = await charge_attempts(shop, order_id, "slow(1500)", "ok")
+    assert (late["outcome"], late["error"]) == ("timed_out", "no answer within 1 s; it was done just after")
+    assert done["outcome"] == "completed"
+    assert [row["kind"] for row in await shop.reader.ledger(order_id)] == ["charge", "dispatch"]
 
 
 async def test_a_repeated_note_adds_nothing(shop: Shop, order_id: OrderId) -> None:
