@@ -183,7 +183,10 @@ async def test_measured_judges_ended_orders_by_the_deadline_given(lab: Lab) -> N
 @pytest.mark.parametrize("overhead", [0.0, 0.05, 0.2, 0.5])
 def test_lesson_04s_seed_gives_the_same_ends_on_slow_machines(overhead: float) -> None:
     names = [f"tea{number:02}" for number in range(1, 25)]
-    plan, assumed = parse_plan("original", seed=24850), Assumptions(overhead_seconds=overhead)
+    plan, assumed = (
+        parse_plan("original", seed=24850),
+        Assumptions(overhead_seconds=overhead, retry_overhead_seconds=overhead),
+    )
     ends = simulate_orders(names, plan, SPEC, assumed).set_index("order_id")["state"]
     assert ends[ends == "shipped"].index.tolist() == ["tea06", "tea24"]
     assert set(ends) == {"shipped", "failed"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from orderkit.attempts import GRACE
@@ -21,7 +21,10 @@ class Assumptions:
     deadline_seconds: float = DEFAULT_DEADLINE_SECONDS
     reserve_seconds: float | None = None  # kept for compensation; None: what the workflow keeps
     review_seconds: float = 2.0  # the review timer
-    overhead_seconds: float = 0.03  # what every attempt costs: scheduling, queue, database. Unloaded; measure yours
+    # Scheduling, queue, database, of an unloaded machine; measure yours. A completed attempt costs more: the workflow
+    # takes the next step, while a failed one is repeated by the server alone.
+    overhead_seconds: float = 0.08  # from the start of an attempt that completes to the start of the next step
+    retry_overhead_seconds: float = 0.02  # of one that fails to the next, beyond the time limit and the policy's wait
     restart_seconds: float = 2.0  # from a crash of the worker until another takes attempts
     steps: tuple[Step, ...] = FORWARD_STEPS  # leave out REVIEW for an order without review
     ships_again: bool = True  # a failed dispatch starts another shipping run while the time lasts
@@ -46,9 +49,9 @@ class AttemptCost:
 
 def attempt_cost(fault: Fault, timeout_seconds: float, assumptions: Assumptions) -> AttemptCost:
     """What an attempt with this fate costs."""
-    overhead = assumptions.overhead_seconds
-    timed_out = min(timeout_seconds, HANG_SECONDS) + overhead
-    lost = max(timeout_seconds, assumptions.restart_seconds) + overhead
+    overhead, again = assumptions.overhead_seconds, assumptions.retry_overhead_seconds
+    timed_out = min(timeout_seconds, HANG_SECONDS) + again
+    lost = max(timeout_seconds, assumptions.restart_seconds) + again
     match fault.kind:
         case FaultKind.OK:
             return AttemptCost(overhead, completed=True, effect_seconds=overhead)
@@ -57,22 +60,56 @@ def attempt_cost(fault: Fault, timeout_seconds: float, assumptions: Assumptions)
             if seconds < timeout_seconds:
                 return AttemptCost(seconds + overhead, completed=True, effect_seconds=seconds + overhead)
             # The attempt outlives its time limit a little, and may still act.
-            late = seconds + overhead if seconds < timeout_seconds + GRACE.total_seconds() else None
+            late = seconds + again if seconds < timeout_seconds + GRACE.total_seconds() else None
             return AttemptCost(timed_out, completed=False, effect_seconds=late)
         case FaultKind.ERROR:
-            return AttemptCost(overhead, completed=False)
+            return AttemptCost(again, completed=False)
         case FaultKind.ERROR_AFTER:
-            return AttemptCost(overhead, completed=False, effect_seconds=overhead)
+            return AttemptCost(again, completed=False, effect_seconds=again)
         case FaultKind.HANG:
             return AttemptCost(timed_out, completed=False)
         case FaultKind.HANG_AFTER:
-            return AttemptCost(timed_out, completed=False, effect_seconds=overhead)
+            return AttemptCost(timed_out, completed=False, effect_seconds=again)
         case FaultKind.DECLINE:
             return AttemptCost(overhead, completed=False, final=True)
         case FaultKind.CRASH:
             return AttemptCost(lost, completed=False)
         case FaultKind.CRASH_AFTER:
-            return AttemptCost(lost, completed=False, effect_seconds=overhead)
+            return AttemptCost(lost, completed=False, effect_seconds=again)
+
+
+@dataclass(frozen=True)
+class Gap:
+    """From the start of attempts to the start of what followed, on average: a row of the query attempt_gaps."""
+
+    step: str
+    outcome: str
+    nth: int  # which attempt of its activity
+    attempts: int
+    seconds: float
+
+
+def measured_overheads(gaps: Iterable[Gap], policy: Policy) -> tuple[float, float]:
+    """`overhead_seconds` and `retry_overhead_seconds` of orders that ran; the defaults where nothing tells.
+
+    The review is left out, since its gap holds the review timer, and so are steps that are tried until done.
+    """
+    completed: list[tuple[int, float]] = []
+    again: list[tuple[int, float]] = []
+    for gap in gaps:
+        if gap.step in UNTIL_DONE.attempt_timeout_seconds or gap.step == Step.REVIEW:
+            continue
+        if gap.outcome == AttemptOutcome.COMPLETED:
+            completed.append((gap.attempts, gap.seconds))
+        else:
+            limit = policy.timeout_seconds(Step(gap.step)) if gap.outcome == AttemptOutcome.TIMED_OUT else 0.0
+            again.append((gap.attempts, gap.seconds - limit - policy.wait_seconds(gap.nth)))
+    return _mean(completed, Assumptions.overhead_seconds), _mean(again, Assumptions.retry_overhead_seconds)
+
+
+def _mean(weighted: list[tuple[int, float]], without: float) -> float:
+    total = sum(weight for weight, _ in weighted)
+    return max(0.0, sum(weight * value for weight, value in weighted) / total) if total else without
 
 
 def outcome_of(fault: Fault, cost: AttemptCost) -> str:

@@ -1,13 +1,13 @@
 """What a policy can be expected to do to orders under a fault plan: computed, not guessed.
 
-Modelled: every attempt's fate with its cost (an error or a decline costs the overhead; a hang the step's time limit;
+Modelled: every attempt's fate with its cost (an error costs a retry's overhead; a hang the step's time limit;
 `slow` its milliseconds, or the time limit if that is shorter; a crash the time limit or the worker's restart), the
 waits and the number of attempts of the policy, the review timer, repeated shipping runs, the end of the forward path
 at deadline less reserve, the stop that comes too late because the carrier has the package, the last step, and the
 compensations that the order needs by then, tried until done. Time to the outcome ends when the order's row has it.
 
 Not modelled: people and their messages (a human review, a cancel, an address change), kills, outages, and queues: every
-attempt is taken at once and costs the same overhead. Under load it costs more: measure it, then predict again.
+attempt is taken at once, at the same overhead. Under load it costs more: measure it, then predict again.
 """
 
 from __future__ import annotations

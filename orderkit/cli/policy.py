@@ -22,7 +22,8 @@ Faults = Annotated[str, typer.Option(help="A scenario, or a script: charge=error
 Names = Annotated[list[str] | None, typer.Option("--policy", help="spec or budget; both by default.")]
 Seed = Annotated[int, typer.Option(help="Of the fault plan, and of the simulation.")]
 Deadline = Annotated[float, typer.Option(help="Seconds.")]
-Overhead = Annotated[float, typer.Option(help="What each attempt costs besides its faults, seconds.")]
+Overhead = Annotated[float, typer.Option(help="From the start of an attempt that completes to the next step, seconds.")]
+RetryOverhead = Annotated[float, typer.Option(help="What a failed attempt costs besides limits and waits, seconds.")]
 
 
 def _policies(names: Sequence[str] | None) -> list[Policy]:
@@ -52,7 +53,8 @@ def predict_command(
     policy: Names = None,
     seed: Seed = 0,
     deadline: Deadline = 15,
-    overhead: Overhead = 0.03,
+    overhead: Overhead = 0.08,
+    retry_overhead: RetryOverhead = 0.02,
     json: Json = False,
 ) -> None:
     """Compute how many orders ship, and are decided, within the deadline; exactly, without running one."""
@@ -61,7 +63,9 @@ def predict_command(
     from orderkit.core.faults import parse_plan
 
     plan = parse_plan(faults, seed)
-    assumptions = Assumptions(deadline_seconds=deadline, overhead_seconds=overhead)
+    assumptions = Assumptions(
+        deadline_seconds=deadline, overhead_seconds=overhead, retry_overhead_seconds=retry_overhead
+    )
     predictions = {each.name: _numbers(predict(plan, each, assumptions)) for each in _policies(policy)}
     columns = ("policy", "shipped in time", "decided in time", "mean s", "p50 s", "p99 s")
     rows = [
@@ -97,6 +101,7 @@ def measure_command(
     """Run that many orders for real beside the prediction, then audit them. Exit status 1 on a finding but lateness."""
     from rich.progress import Progress
 
+    from orderkit.analysis.assumptions import Gap, measured_overheads
     from orderkit.audit.audit import audit
     from orderkit.cli.stack import start
     from orderkit.connect import connect_temporal
@@ -110,7 +115,7 @@ def measure_command(
     os.environ.update(stack.environment())
     run = os.urandom(2).hex()
 
-    async def measure(each: Policy, bar: Progress) -> tuple[list[dict[str, Any]], Counter[str], float]:
+    async def measure(each: Policy, bar: Progress) -> tuple[list[dict[str, Any]], Counter[str], tuple[float, float]]:
         wanted = [
             OrderInput(OrderId(f"{each.name}-{run}-{n:05}"), policy=each, faults=plan, deadline_seconds=deadline)
             for n in range(orders)
@@ -121,17 +126,17 @@ def measure_command(
         ids = await run_orders(client, wanted, at_once, lambda done: bar.update(task, completed=done))
         async with open_pool(stack.database_url) as pool:
             rows = [dict(row) async for row in queries.orders_named(pool, order_ids=ids)]
-            overhead = await queries.attempt_overhead(pool, order_ids=ids)
+            gaps = [Gap(**row) async for row in queries.attempt_gaps(pool, order_ids=ids)]
             findings = (await audit(pool, client, ids)).findings
         for finding in findings:
             err.print(f"{finding.order_id}: {finding.kind}: {finding.evidence}")
-        return rows, Counter(finding.kind for finding in findings), overhead
+        return rows, Counter(finding.kind for finding in findings), measured_overheads(gaps, each)
 
     results = {}
     with Progress(console=err) as bar:
         for each in policies:
-            rows, findings, overhead = asyncio.run(measure(each, bar))
-            results[each.name] = _compare(each, plan, deadline, rows, findings, overhead)
+            rows, findings, overheads = asyncio.run(measure(each, bar))
+            results[each.name] = _compare(each, plan, deadline, rows, findings, overheads)
     columns = ("policy", "", "predicted", "measured (95 % interval)", "orders")
     lines = [
         (name, what, f"{100 * r[what]['predicted']:.3f} %", r[what]["text"], r["orders"])
@@ -142,9 +147,11 @@ def measure_command(
     def show() -> None:
         out.print(table(columns, lines))
         for name, r in results.items():
-            times = f"mean {r['mean_seconds']:.2f} s, slowest {r['slowest_seconds']:.1f} s"
+            mean = f"mean {r['mean_seconds']:.2f} s, {r['predicted_mean_seconds']:.2f} predicted"
+            times = f"{mean}; slowest {r['slowest_seconds']:.1f} s"
             found = ", ".join(f"{count} {kind}" for kind, count in r["findings"].items()) or "none"
-            out.print(f"{name}: {times}, {r['overhead_seconds'] * 1000:.0f} ms an attempt; findings: {found}")
+            costs = f"{r['overhead_seconds'] * 1000:.0f} ms a step, {r['retry_overhead_seconds'] * 1000:.0f} ms a retry"
+            out.print(f"{name}: {times}; {costs}; findings: {found}")
 
     answer(json, results, show)
     # An order that is late is what the shares count; anything else is wrong.
@@ -153,14 +160,20 @@ def measure_command(
 
 
 def _compare(
-    policy: Policy, plan: Any, deadline: float, rows: list[dict[str, Any]], findings: Counter[str], overhead: float
+    policy: Policy,
+    plan: Any,
+    deadline: float,
+    rows: list[dict[str, Any]],
+    findings: Counter[str],
+    overheads: tuple[float, float],
 ) -> dict[str, Any]:
-    """The shares, each beside its prediction at the overhead that was measured."""
+    """The shares, each beside its prediction at the overheads that were measured."""
     from orderkit.analysis.assumptions import Assumptions
     from orderkit.analysis.comparison import interval
     from orderkit.analysis.prediction import predict
 
-    assumptions = Assumptions(deadline_seconds=deadline, overhead_seconds=overhead)
+    overhead, again = overheads
+    assumptions = Assumptions(deadline_seconds=deadline, overhead_seconds=overhead, retry_overhead_seconds=again)
     prediction = asdict(predict(plan, policy, assumptions))
     in_time = [row for row in rows if row["seconds"] is not None and row["seconds"] <= deadline]
     hits = {"shipped": sum(row["state"] == "shipped" for row in in_time), "decided": len(in_time)}
@@ -168,6 +181,8 @@ def _compare(
         "orders": len(rows),
         "findings": dict(findings),
         "overhead_seconds": overhead,
+        "retry_overhead_seconds": again,
+        "predicted_mean_seconds": prediction["mean_seconds"],
         "mean_seconds": sum(row["seconds"] or 0 for row in rows) / len(rows),
         "slowest_seconds": max(row["seconds"] or 0 for row in rows),
     }

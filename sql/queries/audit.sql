@@ -34,15 +34,23 @@ WHERE dispatched_at IS NOT NULL AND recalled_at IS NULL AND order_id NOT IN (SEL
 SELECT id, state, extract(EPOCH FROM closed_at - started_at)::double precision AS seconds
 FROM trellis_orders WHERE id = ANY(:order_ids::text[]);
 
--- name: attempt_overhead$
--- What an attempt costs besides its faults, seconds: from the start of one step to the start of the next, when nothing failed.
-SELECT coalesce(percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(EPOCH FROM following - ts)), 0.03)::double precision
-FROM (
-    SELECT e.ts, e.order_id, lead(e.ts) OVER (PARTITION BY e.order_id ORDER BY e.id) AS following, e.step,
-        lead(e.step) OVER (PARTITION BY e.order_id ORDER BY e.id) AS next_step,
-        EXISTS (SELECT 1 FROM trellis_events AS d WHERE d.run_id = e.run_id AND d.activity_id = e.activity_id
-            AND d.attempt = e.attempt AND d.outcome = 'completed') AS fine
-    FROM trellis_events AS e
-    WHERE e.type = 'step_started' AND e.order_id = ANY(:order_ids::text[])
-) AS starts
-WHERE fine AND next_step <> step AND step <> 'review' AND following IS NOT NULL;
+-- name: attempt_gaps
+-- How long after the start of an attempt the next one started: of the same activity, or after its success of whichever.
+WITH starts AS (
+    SELECT s.step, s.ts, e.outcome, s.payload_json ->> 'fault' AS fault,
+        row_number() OVER activity AS nth,
+        lead(s.ts) OVER activity AS retried_at,
+        lead(s.ts) OVER (PARTITION BY s.order_id ORDER BY s.id) AS followed_at
+    FROM trellis_events AS s
+    LEFT JOIN trellis_events AS e
+        ON e.run_id = s.run_id AND e.activity_id = s.activity_id AND e.attempt = s.attempt AND e.type = 'step_ended'
+    WHERE s.type = 'step_started' AND s.order_id = ANY(:order_ids::text[])
+    WINDOW activity AS (PARTITION BY s.run_id, s.activity_id ORDER BY s.id)
+), gaps AS (
+    SELECT step, outcome, nth, extract(EPOCH FROM retried_at - ts)::double precision AS seconds
+    FROM starts WHERE outcome IN ('failed', 'timed_out') AND retried_at IS NOT NULL
+    UNION ALL
+    SELECT step, outcome, nth, extract(EPOCH FROM followed_at - ts)::double precision
+    FROM starts WHERE outcome = 'completed' AND fault IS NULL AND retried_at IS NULL AND followed_at IS NOT NULL
+)
+SELECT step, outcome, nth, count(*) AS attempts, avg(seconds) AS seconds FROM gaps GROUP BY step, outcome, nth;

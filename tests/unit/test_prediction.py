@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orderkit.analysis.assumptions import FORWARD_STEPS, Assumptions
+from orderkit.analysis.assumptions import FORWARD_STEPS, Assumptions, Gap, measured_overheads
 from orderkit.analysis.comparison import COMPARISON, compare, interval
 from orderkit.analysis.grid import Grid
 from orderkit.analysis.prediction import Prediction, predict, predict_by_simulation, standard_error
@@ -21,9 +21,11 @@ ORIGINAL = FaultPlan(Scenario.ORIGINAL)
 ORDERS = 1_000
 
 # The model behind the table in the benchmarks: five flaky steps, no reserve, one shipping run, 50 ms an attempt.
+STEP, RETRY = Assumptions.overhead_seconds, Assumptions.retry_overhead_seconds
 TABLE = Assumptions(
     reserve_seconds=0,
     overhead_seconds=0.05,
+    retry_overhead_seconds=0.05,
     ships_again=False,
     steps=tuple(step for step in FORWARD_STEPS if step is not Step.SHIP),
 )
@@ -95,8 +97,8 @@ def trace(order: SimulatedOrder, step: Step) -> list[tuple[int, str]]:
 def test_an_order_is_simulated_attempt_by_attempt() -> None:
     order = simulate_order("o", parse_plan("charge=error,hang,ok"), SPEC)
     assert trace(order, Step.CHARGE) == [(1, "failed"), (2, "timed_out"), (3, "completed")]
-    # Seven steps and two retries, 0.03 s each; the review's 2 s; waits of 1 s and 2 s; the hang's 3 s.
-    assert (order.outcome, order.seconds) == ("shipped", pytest.approx(9 * 0.03 + 2 + 1 + 2 + 3))
+    # Seven steps and two retries; the review's 2 s; waits of 1 s and 2 s; the hang's 3 s.
+    assert (order.outcome, order.seconds) == ("shipped", pytest.approx(7 * STEP + 2 * RETRY + 2 + 1 + 2 + 3))
 
 
 def test_another_shipping_run_repeats_prepare_and_continues_dispatch() -> None:
@@ -113,10 +115,11 @@ def test_another_shipping_run_repeats_prepare_and_continues_dispatch() -> None:
 def test_an_order_that_the_carrier_has_is_shipped_even_when_the_answer_never_comes() -> None:
     hangs = ",".join(["hang"] * 60)
     kept = simulate_order("o", parse_plan(f"dispatch=hang_after,{hangs}"), BUDGET)
-    assert (kept.outcome, kept.seconds) == ("shipped", pytest.approx(11 + 2 * 0.03))
-    undone = simulate_order("o", parse_plan(f"dispatch=hang,{hangs}"), BUDGET)
-    assert (undone.outcome, undone.seconds) == ("failed", pytest.approx(11 + 4 * 0.03))
-    for order, script in ((kept, f"dispatch=hang_after,{hangs}"), (undone, f"dispatch=hang,{hangs}")):
+    assert (kept.outcome, kept.seconds) == ("shipped", pytest.approx(11 + 2 * STEP))
+    cut_off = f"prepare=slow(100); dispatch=hang,{hangs}"  # so that an attempt is under way at 11 s, not a wait
+    undone = simulate_order("o", parse_plan(cut_off), BUDGET)
+    assert (undone.outcome, undone.seconds) == ("failed", pytest.approx(11 + 4 * STEP))
+    for order, script in ((kept, f"dispatch=hang_after,{hangs}"), (undone, cut_off)):
         assert predict(parse_plan(script), BUDGET).mean_seconds == pytest.approx(order.seconds)
     assert trace(undone, Step.DISPATCH)[-1][1] == "cancelled"
     assert [each.step for each in undone.attempts[-4:]] == [Step.STOP, Step.RECALL, Step.REFUND, Step.CLOSE]
@@ -166,7 +169,7 @@ def test_quantiles_and_curve_say_the_same() -> None:
 
 def test_a_long_deadline_gets_a_coarser_grid_and_keeps_the_mean() -> None:
     hour = predict(parse_plan("charge=error,error"), SPEC, Assumptions(deadline_seconds=3600))
-    assert hour.mean_seconds == pytest.approx(2 + 1 + 2 + 9 * 0.03, abs=1e-6)
+    assert hour.mean_seconds == pytest.approx(2 + 1 + 2 + 7 * STEP + 2 * RETRY, abs=1e-6)
     assert "0.905" in hour.method
 
 
@@ -200,3 +203,16 @@ def test_open_orders_count_as_missed() -> None:
     assert list(table.columns) == list(COMPARISON)
     assert table["measured"].tolist() == [0.25, 0.5]
     assert table["predicted"].tolist() == [pytest.approx(1)] * 2
+
+
+def test_overheads_are_what_the_faults_and_the_policy_do_not_explain() -> None:
+    gaps = [
+        Gap("charge", "completed", 3, 10, 0.12),
+        Gap("validate", "completed", 1, 30, 0.08),
+        Gap("review", "completed", 1, 40, 2.1),  # holds the review timer
+        Gap("charge", "failed", 1, 10, 1.01),  # after a wait of 1 s
+        Gap("charge", "timed_out", 2, 10, 5.03),  # after a limit of 3 s and a wait of 2 s
+        Gap("refund", "failed", 1, 10, 9.0),  # tried until done, by another policy
+    ]
+    assert measured_overheads(gaps, SPEC) == (pytest.approx(0.09), pytest.approx(0.02))
+    assert measured_overheads([], SPEC) == (STEP, RETRY)
