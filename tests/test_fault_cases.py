@@ -57,8 +57,8 @@ async def check(shop: Shop, order_id: OrderId, outcome: str) -> None:
 
 
 async def at_once(cases: Mapping[str, Awaitable[None]]) -> None:
-    """Run the cases, two dozen at a time (they mostly wait); say which ones went wrong."""
-    gate = asyncio.Semaphore(24)
+    """Run the cases, 16 at a time, so that the machine keeps up; say which ones went wrong."""
+    gate = asyncio.Semaphore(16)
 
     async def gated(case: Awaitable[None]) -> None:
         async with gate:
