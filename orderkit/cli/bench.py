@@ -13,6 +13,7 @@ from orderkit.cli.output import Json, answer, err, out, table
 
 if TYPE_CHECKING:
     from orderkit.api.bench import Latency
+    from orderkit.console.latency import Latency as CommitToWidget
 
 app = typer.Typer(help="Measure what things cost, as ratios within one run.", no_args_is_help=True)
 
@@ -26,6 +27,26 @@ def api_command(
     found = asyncio.run(_measure(calls))
     columns = ("call", "at once", "API p50 ms", "p99", "beside", "p50 ms", "p99", "added p50 ms", "times")
     answer(json, [asdict(each) for each in found], lambda: out.print(table(columns, map(_row, found))))
+
+
+@app.command("console")
+def console_command(
+    orders: Annotated[int, typer.Option(min=1, help="How many orders run at once.")] = 20, json: Json = False
+) -> None:
+    """Time from an event in the database to the console's new value; on the stack that runs here."""
+    found = asyncio.run(_measure_console(orders))
+    answer(json, asdict(found), lambda: out.print(str(found)))
+
+
+async def _measure_console(orders: int) -> CommitToWidget:
+    from orderkit.cli.here import settings_here
+    from orderkit.client import OrderkitClient
+    from orderkit.console.latency import measure
+
+    settings = settings_here()
+    with err.status("Measuring …"):
+        async with OrderkitClient(f"http://{settings.api_host}:{settings.api_port}", settings.api_key) as api:
+            return await measure(api, settings.database_url.get_secret_value(), orders)
 
 
 async def _measure(calls: int) -> list[Latency]:

@@ -1,12 +1,8 @@
-"""How long from an event in the database to the widget's new value: `python -m orderkit.console.latency`.
-
-In a terminal of the lab's JupyterLab, or wherever ORDERKIT_* names a running stack. In a notebook: `await measure(…)`.
-"""
+"""How long from an event in the database to the widget's new value: `orderkit bench console`."""
 
 from __future__ import annotations
 
 import asyncio
-import sys
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,7 +13,7 @@ from orderkit.console.console import open_console
 from orderkit.console.state import Change
 from orderkit.core.faults import Scenario
 from orderkit.core.orders import Review
-from orderkit.settings import Settings
+from orderkit.errors import DependencyUnavailable
 
 _WITHIN_SECONDS = 60.0
 
@@ -38,7 +34,10 @@ class Latency:
 
 
 async def measure(api: OrderkitClient, database_url: str, orders: int = 20, prefix: str = "") -> Latency:
-    """Run orders under the scenario workshop and watch them in a console. Needs the database's clock to be ours."""
+    """Run orders under the scenario workshop and watch them in a console. Needs the database's clock to be ours.
+
+    Raises DependencyUnavailable when the console cannot listen to the database.
+    """
     prefix = prefix or f"latency-{uuid.uuid4().hex[:6]}"
     names = {f"{prefix}-{number}" for number in range(1, orders + 1)}
     seen: dict[int, float] = {}
@@ -55,6 +54,8 @@ async def measure(api: OrderkitClient, database_url: str, orders: int = 20, pref
 
     console = await open_console(api, database_url, shown=shown).ready()
     try:
+        if console.state.trouble is not None:
+            raise DependencyUnavailable("postgresql", console.state.trouble)
         faults = FaultsBody(scenario=Scenario.WORKSHOP, seed=1)
         body = StartOrder(policy=PolicyName.BUDGET, review=Review.AUTO, review_seconds=1.0, faults=faults)
         await asyncio.gather(*(api.start(name, body) for name in sorted(names)))
@@ -64,14 +65,3 @@ async def measure(api: OrderkitClient, database_url: str, orders: int = 20, pref
         await console.aclose()
     times = sorted(seen.values())
     return Latency(orders, len(times), times[len(times) // 2], times[int(0.95 * len(times))], times[-1])
-
-
-async def _main() -> str:
-    settings = Settings()
-    url = f"http://{settings.api_host}:{settings.api_port}"
-    async with OrderkitClient(url, settings.api_key) as api:
-        return str(await measure(api, settings.database_url.get_secret_value()))
-
-
-if __name__ == "__main__":
-    sys.stdout.write(asyncio.run(_main()) + "\n")
