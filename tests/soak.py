@@ -21,7 +21,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 BUILT = ROOT / "notebooks"
-UNTIL = "ORDERKIT_SOAK_UNTIL"  # the moment, by the clock, from which on cells are skipped
+UNTIL = "SOAK_UNTIL"  # the moment, by the clock, from which on cells are skipped
 
 
 def pytest_runtest_setup() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -88,18 +89,19 @@ class Books:
             )
 
 
-@pytest_asyncio.fixture(scope="module")
+@pytest_asyncio.fixture
 async def books(servers: Stack) -> AsyncIterator[Books]:
+    name = f"metrics_{uuid.uuid4().hex[:8]}"
     superuser = await asyncpg.connect(servers.superuser_url)
-    await superuser.execute("CREATE DATABASE metrics OWNER orderkit")
+    await superuser.execute(f"CREATE DATABASE {name} OWNER orderkit")
     await superuser.close()
-    url = servers.database_url.rpartition("/")[0] + "/metrics"
+    url = servers.database_url.rpartition("/")[0] + f"/{name}"
     await migrate(url)
     async with open_pool(url, 2) as pool:
         yield Books(url, pool)
 
 
-@pytest_asyncio.fixture(scope="module")
+@pytest_asyncio.fixture
 async def http_on_books(books: Books, client: Client) -> AsyncIterator[httpx.AsyncClient]:
     async with serving(books.url, client) as http:
         yield http
@@ -141,8 +143,7 @@ def by_label(told: Samples, name: str) -> Samples:
     return {key.partition("=")[2]: value for key, value in told.items() if key.startswith(f"{name}|")}
 
 
-async def test_an_empty_database_counts_zero(http_on_books: httpx.AsyncClient, books: Books) -> None:
-    await books.pool.execute("TRUNCATE trellis_orders, trellis_payments")
+async def test_an_empty_database_counts_zero(http_on_books: httpx.AsyncClient) -> None:
     told = await samples(http_on_books)
     assert set(by_label(told, "orderkit_orders_ended_total").values()) == {0}
     assert told["orderkit_refunds_total"] == told["orderkit_deadline_misses_total"] == 0

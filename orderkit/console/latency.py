@@ -52,8 +52,9 @@ async def measure(api: OrderkitClient, database_url: str, orders: int = 20, pref
         if all(name in console.state.orders and console.state.orders[name].closed for name in names):
             ended.set()
 
-    console = await open_console(api, database_url, shown=shown).ready()
+    console = open_console(api, database_url, shown=shown)  # bound before `shown` is called
     try:
+        await console.ready()
         if console.state.trouble is not None:
             raise DependencyUnavailable("postgresql", console.state.trouble)
         faults = FaultsBody(scenario=Scenario.WORKSHOP, seed=1)
