@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from typing import Literal
 
@@ -15,7 +16,7 @@ from orderkit.api.parameters import IdempotencyKey, OrderIdPath
 from orderkit.api.problems import documented
 from orderkit.core.messages import check_message
 from orderkit.core.orders import OrderId
-from orderkit.errors import InvalidOrder, OrderNotFound
+from orderkit.errors import DependencyUnavailable, InvalidOrder, OrderNotFound
 
 SignalName = Literal["cancel", "update-address", "approve", "reject"]
 _SIGNALS: dict[SignalName, str] = {
@@ -37,11 +38,18 @@ def signal_routes(backends: Backends) -> APIRouter:
 
     async def send(order_id: OrderId, name: SignalName, message: temporal.Signal) -> MessageSent:
         _check(message)
-        away = await check_open(backends, order_id)
-        try:
-            await temporal.signal(backends.temporal, order_id, _SIGNALS[name], message)
-        except OrderNotFound:
-            raise await why_no_answer(backends, order_id, away) from None
+        # Both at once, to answer sooner: a workflow whose order has ended does nothing with a message.
+        away, failed = await asyncio.gather(
+            check_open(backends, order_id),
+            temporal.signal(backends.temporal, order_id, _SIGNALS[name], message),
+            return_exceptions=True,
+        )
+        if isinstance(away, BaseException) and not isinstance(away, DependencyUnavailable):
+            raise away  # the order is closed
+        if isinstance(failed, OrderNotFound):
+            raise await why_no_answer(backends, order_id, away)
+        if failed is not None:
+            raise failed
         return MessageSent(order_id=order_id, sent=name)
 
     @router.post("/cancel", status_code=202)

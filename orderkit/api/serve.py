@@ -9,7 +9,7 @@ import socket
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from orderkit.api.app import create_app
 from orderkit.errors import SettingsError
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 HEADER_SECONDS = 15.0
 
 
-class Impatient(H11Protocol):
+class Impatient(HttpToolsProtocol):
     """Ends connections on which no request arrives: uvicorn itself waits for a slow client's headers for ever."""
 
     _clock: asyncio.TimerHandle
