@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 import pytest_asyncio
+from api_harness import Gate
 from harness import Shop, until
 from pydantic import SecretStr
 from temporalio.client import Client
@@ -45,50 +46,6 @@ class PretendedWorkers:
         if not self.asked:
             raise LabError("these servers are not this lab's")
         self.count = count
-
-
-class Cable:
-    """PostgreSQL behind a cable that can be cut."""
-
-    def __init__(self, database_url: str) -> None:
-        self._to = urlsplit(database_url)
-        self._ends: set[asyncio.StreamWriter] = set()
-
-    async def __aenter__(self) -> Cable:
-        self._server = await asyncio.start_server(self._plugged, "127.0.0.1", 0)
-        self._port: int = self._server.sockets[0].getsockname()[1]
-        return self
-
-    @property
-    def url(self) -> str:
-        return self._to._replace(netloc=f"{self._to.username}:{self._to.password}@127.0.0.1:{self._port}").geturl()
-
-    async def cut(self) -> None:
-        self._server.close()
-        for end in self._ends:
-            end.transport.abort()
-
-    async def mend(self) -> None:
-        self._server = await asyncio.start_server(self._plugged, "127.0.0.1", self._port)
-
-    async def _plugged(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection(self._to.hostname, self._to.port)
-        self._ends |= {writer, far_writer}
-        await asyncio.gather(pump(reader, far_writer), pump(far_reader, writer))
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.cut()
-
-
-async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-    except ConnectionError:
-        pass
-    finally:
-        writer.transport.abort()
 
 
 @pytest_asyncio.fixture(scope="session")
@@ -239,19 +196,21 @@ async def test_the_console_lives_through_the_death_of_postgresql(
 async def test_what_happened_while_it_could_not_listen_is_caught_up(
     servers: Stack, shop: Shop, api: OrderkitClient, order_id: OrderId
 ) -> None:
-    async with Cable(servers.database_url) as cable:
-        console = await open_console(api, cable.url).ready()
+    database = urlsplit(servers.database_url)
+    async with Gate((database.hostname or "", database.port or 0)) as gate:
+        through_the_gate = servers.database_url.replace(f":{database.port}/", f":{gate.port}/")
+        console = await open_console(api, through_the_gate).ready()
         other = await open_console(api, servers.database_url).ready()
         try:
             handle = await shop.start(order_id, review=Review.HUMAN)
             await shows("in review", lambda: console.view.list.html_of(order_id).count("wait") > 0)
-            await cable.cut()
+            await gate.shut()
             await shows("the trouble", lambda: console.state.trouble is not None)
             await api.cancel(order_id, "ada")
             await shop.end(handle)
             await shows("the end, elsewhere", lambda: "step_ended close" in names(other, order_id))
             assert not console.state.orders[order_id].closed
-            await cable.mend()
+            await gate.open()
             await shows("the same here", lambda: names(console, order_id) == names(other, order_id))
             assert "cancelled" in console.view.list.html_of(order_id)
         finally:

@@ -22,8 +22,8 @@ Faults = Annotated[str, typer.Option(help="A scenario, or a script: charge=error
 Names = Annotated[list[str] | None, typer.Option("--policy", help="spec or budget; both by default.")]
 Seed = Annotated[int, typer.Option(help="Of the fault plan, and of the simulation.")]
 Deadline = Annotated[float, typer.Option(help="Seconds.")]
-Overhead = Annotated[float, typer.Option(help="From the start of an attempt that completes to the next step, seconds.")]
-RetryOverhead = Annotated[float, typer.Option(help="What a failed attempt costs besides limits and waits, seconds.")]
+Overhead = Annotated[float | None, typer.Option(help="From an attempt that completes to the next step, seconds.")]
+RetryOverhead = Annotated[float | None, typer.Option(help="Of a failed attempt, beyond limits and waits, seconds.")]
 
 
 def _policies(names: Sequence[str] | None) -> list[Policy]:
@@ -53,8 +53,8 @@ def predict_command(
     policy: Names = None,
     seed: Seed = 0,
     deadline: Deadline = 15,
-    overhead: Overhead = 0.08,
-    retry_overhead: RetryOverhead = 0.02,
+    overhead: Overhead = None,
+    retry_overhead: RetryOverhead = None,
     json: Json = False,
 ) -> None:
     """Compute how many orders ship, and are decided, within the deadline; exactly, without running one."""
@@ -64,7 +64,9 @@ def predict_command(
 
     plan = parse_plan(faults, seed)
     assumptions = Assumptions(
-        deadline_seconds=deadline, overhead_seconds=overhead, retry_overhead_seconds=retry_overhead
+        deadline_seconds=deadline,
+        overhead_seconds=Assumptions.overhead_seconds if overhead is None else overhead,
+        retry_overhead_seconds=Assumptions.retry_overhead_seconds if retry_overhead is None else retry_overhead,
     )
     predictions = {each.name: _numbers(predict(plan, each, assumptions)) for each in _policies(policy)}
     columns = ("policy", "shipped in time", "decided in time", "mean s", "p50 s", "p99 s")

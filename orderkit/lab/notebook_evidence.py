@@ -29,7 +29,7 @@ async def explain(order_id: str, api: OrderkitClient, connect: Callable[[], Awai
     failing: list[str] = []
     try:
         async with asyncio.timeout(_LOOK_SECONDS):
-            failing = await _workflow_tasks(await connect(), order_workflow_id(order_id))
+            failing = await _workflow(await connect(), order_workflow_id(order_id))
     except (OrderkitError, TimeoutError):
         pass  # Temporal is away: the health said so
     # A workflow whose code fails neither hears a person nor takes a step: what it waits for is beside the point.
@@ -55,7 +55,7 @@ def _ailing(health: Health) -> Iterator[str]:
                 yield f"no worker polls {queue}; start one: await lab.workers.start()"
 
 
-async def _workflow_tasks(client: Client, workflow_id: str) -> list[str]:
+async def _workflow(client: Client, workflow_id: str) -> list[str]:
     """Of the order's workflow and its children: that it was terminated, or the error that its tasks fail with."""
     from temporalio.service import RPCError
 
@@ -72,7 +72,7 @@ async def _workflow_tasks(client: Client, workflow_id: str) -> list[str]:
     for event in events:
         if event.HasField("child_workflow_execution_started_event_attributes"):
             child = event.child_workflow_execution_started_event_attributes.workflow_execution
-            found += await _workflow_tasks(client, child.workflow_id)
+            found += await _workflow(client, child.workflow_id)
     return found
 
 

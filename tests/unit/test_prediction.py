@@ -116,7 +116,7 @@ def test_an_order_that_the_carrier_has_is_shipped_even_when_the_answer_never_com
     hangs = ",".join(["hang"] * 60)
     kept = simulate_order("o", parse_plan(f"dispatch=hang_after,{hangs}"), BUDGET)
     assert (kept.outcome, kept.seconds) == ("shipped", pytest.approx(11 + 2 * STEP))
-    cut_off = f"prepare=slow(100); dispatch=hang,{hangs}"  # so that an attempt is under way at 11 s, not a wait
+    cut_off = f"prepare=slow(150); dispatch=hang,{hangs}"  # so that an attempt is under way at 11 s, not a wait
     undone = simulate_order("o", parse_plan(cut_off), BUDGET)
     assert (undone.outcome, undone.seconds) == ("failed", pytest.approx(11 + 4 * STEP))
     for order, script in ((kept, f"dispatch=hang_after,{hangs}"), (undone, cut_off)):
