@@ -57,6 +57,9 @@ class Shop:
             task_timeout=TASK_TIMEOUT,
         )
 
+    def handle(self, order_id: OrderId) -> Handle:
+        return self.client.get_workflow_handle_for(OrderWorkflow.run, order_workflow_id(order_id))
+
     async def end(self, handle: Handle, timeout_seconds: float = 30) -> str:
         """How Temporal says the order ended."""
         try:

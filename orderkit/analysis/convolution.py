@@ -23,7 +23,8 @@ NEGLIGIBLE = 1e-12
 class _Chain:
     """The attempts of one step, as masses over the seconds since its start.
 
-    `effect` is the first side effect; `unseen` are failures for good before which nothing happened outside.
+    `effect` is the first side effect, an earlier attempt's taken to come before a later one's; `unseen` are failures
+    for good before which nothing happened outside.
     """
 
     completed: Mass
@@ -145,7 +146,7 @@ class Convolution:
         for number in count(1):
             failed, failed_unseen = grid.nothing(), grid.nothing()
             for probability, fault in fates(self._faults, step, prior_attempts + number):
-                cost = attempt_cost(fault, policy.timeout_seconds(step), self._assumptions)
+                cost = attempt_cost(fault, policy.timeout_seconds(step, number), self._assumptions)
                 ends = probability * grid.later(begun, cost.seconds)
                 if cost.completed:
                     completed += ends

@@ -164,7 +164,7 @@ class _Simulation:
             result.attempts += 1
             number = prior_attempts + result.attempts
             fault = decide(self._faults, self._order_id, step, number)
-            cost = attempt_cost(fault, policy.timeout_seconds(step), self._assumptions)
+            cost = attempt_cost(fault, policy.timeout_seconds(step, result.attempts), self._assumptions)
             begins, result.ends = result.ends, result.ends + cost.seconds
             outcome = outcome_of(fault, cost) if result.ends <= until + TOLERANCE else "cancelled"
             self.attempts.append(SimulatedAttempt(step, number, run, fault, outcome, begins, min(result.ends, until)))

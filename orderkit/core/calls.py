@@ -12,7 +12,7 @@ from orderkit.core.steps import Step
 
 @dataclass(frozen=True)
 class Attempt:
-    """One attempt of one step of one order; attempts count from 1 over all shipping runs."""
+    """One attempt of one step of one order; attempts count from 1 over all activities for it."""
 
     order_id: OrderId
     step: Step
@@ -22,7 +22,7 @@ class Attempt:
 
 @dataclass(frozen=True, kw_only=True)
 class StepInput:
-    """What every activity is told. `prior_attempts` counts those of earlier shipping runs."""
+    """What every activity is told. `prior_attempts` counts those of earlier activities for the same step."""
 
     order_id: OrderId
     faults: FaultPlan

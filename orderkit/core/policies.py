@@ -19,13 +19,29 @@ class Policy:
     max_wait_seconds: float
     max_attempts: int = 0
 
-    def timeout_seconds(self, step: Step) -> float:
-        """The time limit of one attempt of `step`."""
+    def timeout_seconds(self, step: Step, attempt: int = 1) -> float:
+        """The time limit of that attempt of `step`; the same for each."""
         return self.attempt_timeout_seconds[step]
 
     def wait_seconds(self, failed_attempts: int) -> float:
         """The wait after that many failed attempts (Temporal's rule: first x factor^(n-1), capped)."""
         return min(self.first_wait_seconds * self.factor ** (failed_attempts - 1), self.max_wait_seconds)
+
+
+@dataclass(frozen=True)
+class UntilDone(Policy):
+    """Tried without end, the time limit doubled after every few attempts, up to `max_timeout_seconds`.
+
+    A limit for ever would never be met on a machine too busy to meet it once, and missing it keeps the machine busy.
+    """
+
+    attempts_per_limit: int = 20
+    max_timeout_seconds: float = 10
+
+    def timeout_seconds(self, step: Step, attempt: int = 1) -> float:
+        """The time limit of that attempt of `step`."""
+        doublings = min((attempt - 1) // self.attempts_per_limit, 16)
+        return float(min(self.attempt_timeout_seconds[step] * 2**doublings, self.max_timeout_seconds))
 
 
 _FORWARD = (Step.RECEIVE, Step.VALIDATE, Step.REVIEW, Step.CHARGE, Step.PREPARE, Step.DISPATCH)
@@ -58,19 +74,19 @@ BUDGET = Policy(
 )
 
 # What must happen, happens: everything after the point of no return, and every compensation. The limits leave room
-# for a busy machine, most of all where no scenario makes an attempt hang. The waits grow by little: under a deadline,
-# growing ones cost more than they save. But they grow, so that hundreds of orders stopped at once give way.
-UNTIL_DONE = Policy(
+# for a busy machine where no scenario makes an attempt hang. Limits and waits grow by little: under a deadline, growth
+# costs more than it saves. But they grow, so that hundreds of orders stopped at once give way.
+UNTIL_DONE = UntilDone(
     name="until_done",
     attempt_timeout_seconds={
-        Step.SHIP: 0.3,
+        Step.SHIP: 0.2,
         Step.ADDRESS: 2,
         Step.STOP: 2,
-        Step.RECALL: 0.3,
-        Step.REFUND: 0.3,
+        Step.RECALL: 0.2,
+        Step.REFUND: 0.2,
         Step.CLOSE: 2,
     },
-    first_wait_seconds=0.02,
+    first_wait_seconds=0.01,
     factor=1.1,
     max_wait_seconds=5,
 )

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, Protocol
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
-from orderkit.core.calls import AddressInput, AddressResult, StepInput
+from orderkit.core.calls import AddressInput, AddressResult
 from orderkit.core.messages import (
     Answer,
     CancelOrder,
@@ -23,18 +22,8 @@ from orderkit.core.messages import (
     check_message,
 )
 from orderkit.core.orders import OrderInput, Review
-from orderkit.core.policies import UNTIL_DONE, Policy
 from orderkit.core.steps import Step
-
-
-class RunStep(Protocol):
-    """Runs an activity; given by the workflow."""
-
-    async def __call__(
-        self, step: Step, step_input: StepInput, policy: Policy = UNTIL_DONE, result_type: type | None = None
-    ) -> Any:
-        """Run `step` until it is done."""
-
+from orderkit.workflows.options import run_step
 
 TIMER = "timer"
 
@@ -42,9 +31,8 @@ TIMER = "timer"
 class MessageDesk:
     """The messages of one order. Refusals are ApplicationErrors of type MessageRefused."""
 
-    def __init__(self, order: OrderInput, run_step: RunStep) -> None:
+    def __init__(self, order: OrderInput) -> None:
         self._order = order
-        self._run_step = run_step
         self.open_stop: Stop | None = None  # asked for, not decided yet
         self.stop: Stop | None = None  # decided by the database: the order is stopped
         self.past_no_return = False  # decided by the database: the carrier has the package
@@ -185,7 +173,7 @@ class MessageDesk:
             change=self._addresses[-1],
             superseded=count - self._addresses_settled - 1,
         )
-        self._address_result = await self._run_step(Step.ADDRESS, step_input, result_type=AddressResult)
+        self._address_result = await run_step(Step.ADDRESS, step_input, result_type=AddressResult)
         self._addresses_settled = count
 
     def _check_open(self) -> None:

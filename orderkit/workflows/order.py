@@ -44,11 +44,11 @@ with workflow.unsafe.imports_passed_through():
         UpdateAddress,
     )
     from orderkit.core.orders import OrderInput, OrderState, Review, check_order_id, shipping_workflow_id
-    from orderkit.core.policies import UNTIL_DONE, Deadline, Policy
-    from orderkit.core.steps import SHIPPING_QUEUE, STEP_ACTIVITIES, Step
+    from orderkit.core.policies import Deadline
+    from orderkit.core.steps import SHIPPING_QUEUE, Step
     from orderkit.workflows.desk import MessageDesk
     from orderkit.workflows.failures import dispatch_attempts, no_row, stop_for
-    from orderkit.workflows.options import activity_options
+    from orderkit.workflows.options import run_step
     from orderkit.workflows.shipping import ShippingWorkflow
 
 T = TypeVar("T")
@@ -62,7 +62,7 @@ class OrderWorkflow:
     def __init__(self, order: OrderInput) -> None:
         self._order = order
         self._deadline = Deadline(order.deadline_seconds)
-        self._desk = MessageDesk(order, self._run_step)
+        self._desk = MessageDesk(order)
         self._step = Step.RECEIVE
         self._shipping_runs = 0
         self._compensations: list[Step] = []
@@ -113,7 +113,7 @@ class OrderWorkflow:
             # A cancel can be lost when a message and a completion arrive together (sdk-python #620).
             raise asyncio.CancelledError
         self._step = step
-        await self._run_step(step, step_input, self._order.policy)
+        await run_step(step, step_input, self._order.policy)
 
     async def _ship_package(self) -> None:
         """Run the shipping child; again while the carrier cannot be had and the time lasts."""
@@ -146,7 +146,7 @@ class OrderWorkflow:
 
     async def _ship(self) -> None:
         self._step = Step.SHIP
-        await self._run_step(Step.SHIP, self._step_input())
+        await run_step(Step.SHIP, self._step_input())
 
     # Stopping
 
@@ -194,7 +194,7 @@ class OrderWorkflow:
             stop=stop,
         )
         try:
-            result: StopResult = await self._run_step(Step.STOP, step_input, result_type=StopResult)
+            result: StopResult = await run_step(Step.STOP, step_input, result_type=StopResult)
         except Exception as error:
             if not no_row(error):
                 raise
@@ -217,12 +217,12 @@ class OrderWorkflow:
                 step_input = RefundInput(
                     order_id=self._order.order_id, faults=self._order.faults, payment_id=self._order.payment_key
                 )
-                self._refund = await self._run_step(Step.REFUND, step_input, result_type=RefundResult)
+                self._refund = await run_step(Step.REFUND, step_input, result_type=RefundResult)
             else:
-                await self._run_step(self._step, self._step_input())
+                await run_step(self._step, self._step_input())
         self._step = Step.CLOSE
         close = CloseInput(order_id=self._order.order_id, faults=self._order.faults, kind=stop.kind, reason=stop.reason)
-        await self._run_step(Step.CLOSE, close)
+        await run_step(Step.CLOSE, close)
 
     # The end
 
@@ -320,13 +320,6 @@ class OrderWorkflow:
         )
 
     # Details
-
-    async def _run_step(
-        self, step: Step, step_input: StepInput, policy: Policy = UNTIL_DONE, result_type: type | None = None
-    ) -> Any:
-        return await workflow.execute_activity(
-            STEP_ACTIVITIES[step], step_input, result_type=result_type, **activity_options(policy, step)
-        )
 
     async def _uninterrupted(self, work: Coroutine[Any, Any, T]) -> T:
         """Run to the end, whatever is cancelled meanwhile."""

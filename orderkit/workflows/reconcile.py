@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
@@ -22,9 +21,8 @@ with workflow.unsafe.imports_passed_through():
     from orderkit.core.faults import FaultPlan
     from orderkit.core.messages import Stop, StopKind
     from orderkit.core.orders import OrderState
-    from orderkit.core.policies import UNTIL_DONE
-    from orderkit.core.steps import FIND_STRANDED, STEP_ACTIVITIES, Step
-    from orderkit.workflows.options import activity_options
+    from orderkit.core.steps import FIND_STRANDED, Step
+    from orderkit.workflows.options import run_step
 
 WORKFLOW_ID = "orderkit-reconcile"
 
@@ -53,19 +51,13 @@ class ReconcileWorkflow:
         stop_input = StopInput(
             order_id=order.order_id, faults=nothing, order=None, started_at=workflow.now(), stop=stop
         )
-        result: StopResult = await _run_step(Step.STOP, stop_input, StopResult)
+        result: StopResult = await run_step(Step.STOP, stop_input, result_type=StopResult)
         if not result.stopped:
-            await _run_step(Step.SHIP, StepInput(order_id=order.order_id, faults=nothing))
+            await run_step(Step.SHIP, StepInput(order_id=order.order_id, faults=nothing))
             return OrderState.SHIPPED
-        await _run_step(Step.RECALL, StepInput(order_id=order.order_id, faults=nothing))
-        await _run_step(Step.REFUND, RefundInput(order_id=order.order_id, faults=nothing, payment_id=order.payment_id))
-        await _run_step(
+        await run_step(Step.RECALL, StepInput(order_id=order.order_id, faults=nothing))
+        await run_step(Step.REFUND, RefundInput(order_id=order.order_id, faults=nothing, payment_id=order.payment_id))
+        await run_step(
             Step.CLOSE, CloseInput(order_id=order.order_id, faults=nothing, kind=StopKind.FAILED, reason=reason)
         )
         return OrderState.FAILED
-
-
-async def _run_step(step: Step, step_input: StepInput, result_type: type | None = None) -> Any:
-    return await workflow.execute_activity(
-        STEP_ACTIVITIES[step], step_input, result_type=result_type, **activity_options(UNTIL_DONE, step)
-    )

@@ -160,6 +160,13 @@ def test_every_step_has_a_time_limit() -> None:
     assert BUDGET.max_attempts == UNTIL_DONE.max_attempts == 0
 
 
+def test_what_must_happen_gets_more_time_when_it_does_not_happen() -> None:
+    limits = [UNTIL_DONE.timeout_seconds(Step.REFUND, attempt) for attempt in (1, 20, 21, 41, 101, 121, 10_000)]
+    assert limits == [0.2, 0.2, 0.4, 0.8, 6.4, 10, 10]
+    assert UNTIL_DONE.timeout_seconds(Step.CLOSE, 61) == 10
+    assert BUDGET.timeout_seconds(Step.CHARGE, 10_000) == 0.25
+
+
 @given(st.floats(1, 86_400), st.floats(0, 100_000))
 def test_the_reserve_is_part_of_the_deadline(total: float, elapsed: float) -> None:
     deadline = Deadline(total)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
@@ -21,52 +20,52 @@ with workflow.unsafe.imports_passed_through():
     )
     from orderkit.core.messages import OrderResult, Stop, UpdateAddress
     from orderkit.core.orders import Address, OrderInput, OrderState
-    from orderkit.core.policies import UNTIL_DONE, Policy
-    from orderkit.core.steps import STEP_ACTIVITIES, Step
+    from orderkit.core.policies import UNTIL_DONE
+    from orderkit.core.steps import Step
     from orderkit.lessons.museum.activities import NOTE_STATE, LabelInput, NoteInput
-    from orderkit.workflows.options import activity_options
+    from orderkit.workflows import options
 
 
 async def run_step(step: Step, order: OrderInput) -> None:
     """Receive, validate, review, charge, prepare, dispatch or ship, by the order's policy; ship until it is done."""
     policy = UNTIL_DONE if step is Step.SHIP else order.policy
-    await _run(step, _input(step, order), policy)
+    await options.run_step(step, _input(step, order), policy)
 
 
 async def hand_over(order: OrderInput, address: Address) -> None:
     """Dispatch with this address on the label."""
     label = LabelInput(order_id=order.order_id, faults=order.faults, address=address)
-    await _run(Step.DISPATCH, label, order.policy)
+    await options.run_step(Step.DISPATCH, label, order.policy)
 
 
 async def change_address(order: OrderInput, change: UpdateAddress) -> None:
     """Write the new address to the database."""
-    await _run(Step.ADDRESS, AddressInput(order_id=order.order_id, faults=order.faults, change=change))
+    await options.run_step(Step.ADDRESS, AddressInput(order_id=order.order_id, faults=order.faults, change=change))
 
 
 async def stop_order(order: OrderInput, stop: Stop) -> bool:
     """Ask the database to stop the order; False when the carrier has the package."""
     started_at = workflow.info().start_time
     call = StopInput(order_id=order.order_id, faults=order.faults, order=order, started_at=started_at, stop=stop)
-    result: StopResult = await _run(Step.STOP, call, result_type=StopResult)
+    result: StopResult = await options.run_step(Step.STOP, call, result_type=StopResult)
     return result.stopped
 
 
 async def recall_package(order: OrderInput) -> None:
     """Get the package back from the carrier, if it has one."""
-    await _run(Step.RECALL, StepInput(order_id=order.order_id, faults=order.faults))
+    await options.run_step(Step.RECALL, StepInput(order_id=order.order_id, faults=order.faults))
 
 
 async def refund_payment(order: OrderInput) -> None:
     """Give back what was charged."""
     call = RefundInput(order_id=order.order_id, faults=order.faults, payment_id=order.payment_key)
-    await _run(Step.REFUND, call)
+    await options.run_step(Step.REFUND, call)
 
 
 async def close_order(order: OrderInput, stop: Stop) -> None:
     """Give the stopped order its end."""
     call = CloseInput(order_id=order.order_id, faults=order.faults, kind=stop.kind, reason=stop.reason)
-    await _run(Step.CLOSE, call)
+    await options.run_step(Step.CLOSE, call)
 
 
 async def note_state(order: OrderInput, state: OrderState) -> None:
@@ -101,9 +100,3 @@ def _input(step: Step, order: OrderInput) -> StepInput:
             note="",
         )
     return StepInput(order_id=order.order_id, faults=order.faults)
-
-
-async def _run(step: Step, call: StepInput, policy: Policy = UNTIL_DONE, result_type: type | None = None) -> Any:
-    return await workflow.execute_activity(
-        STEP_ACTIVITIES[step], call, result_type=result_type, **activity_options(policy, step)
-    )
