@@ -38,10 +38,10 @@ def signal_routes(backends: Backends) -> APIRouter:
 
     async def send(order_id: OrderId, name: SignalName, message: temporal.Signal) -> MessageSent:
         _check(message)
-        # Both at once, to answer sooner: a workflow whose order has ended does nothing with a message.
-        away, failed = await asyncio.gather(
-            check_open(backends, order_id),
+        # Both at once, and what takes longer first: a workflow whose order has ended does nothing with a message.
+        failed, away = await asyncio.gather(
             temporal.signal(backends.temporal, order_id, _SIGNALS[name], message),
+            check_open(backends, order_id),
             return_exceptions=True,
         )
         if isinstance(away, BaseException) and not isinstance(away, DependencyUnavailable):
