@@ -163,6 +163,19 @@ async def test_compensation_goes_on_with_a_longer_limit(shop: Shop, order_id: Or
     assert limits == [200, 400]
 
 
+@pytest.mark.parametrize("step", [Step.STOP, Step.RECALL, Step.REFUND, Step.CLOSE])
+async def test_compensation_is_not_interrupted_by_a_native_cancel(shop: Shop, order_id: OrderId, step: Step) -> None:
+    """It comes while the compensation of an earlier cancel hangs."""
+    plan = FaultPlan(script={Step.DISPATCH: ["hang"] * 100, step: ["hang"]})
+    handle = await shop.start(order_id, policy=ROOMY, faults=plan)
+    await shop.step_reached(order_id, Step.DISPATCH)
+    await handle.signal("cancel_order", CancelOrder("changed my mind", "ann"))
+    await shop.step_reached(order_id, step)
+    await handle.cancel()
+    await check(shop, order_id, await shop.end(handle))
+    assert (Step.REFUND, 1) in {(done, number) for done, number, _ in await shop.attempts(order_id)}
+
+
 async def test_after_dispatch_an_order_ships_whatever_comes(shop: Shop, order_id: OrderId) -> None:
     """16 orders."""
 

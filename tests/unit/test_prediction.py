@@ -76,7 +76,7 @@ def at(prediction: Prediction, column: str, moments: np.ndarray) -> np.ndarray:
     return np.concatenate([[0.0], prediction.curve[column].to_numpy()])[places]
 
 
-# slow(255) is a little late under each policy's limit but not later than the next attempt could act, as assumed.
+# slow(200) and slow(255) are late under the limits of ship and of `budget`, but not later than a next attempt can act.
 faults = st.sampled_from(["ok", "error", "error_after", "hang", "hang_after", "slow(200)", "slow(255)", "crash"])
 scripts = st.dictionaries(st.sampled_from(FORWARD_STEPS), st.lists(faults, min_size=1, max_size=7), max_size=4)
 
@@ -84,7 +84,8 @@ scripts = st.dictionaries(st.sampled_from(FORWARD_STEPS), st.lists(faults, min_s
 @settings(max_examples=25, deadline=None)
 @given(scripts, st.sampled_from([SPEC, BUDGET]))
 def test_a_script_leaves_nothing_to_chance(script: dict[Step, list[str]], policy: Policy) -> None:
-    plan = FaultPlan(script={step.value: list(fates) for step, fates in script.items()})
+    ship = ["slow(200)" if fate == "slow(255)" else fate for fate in script.get(Step.SHIP, [])]
+    plan = FaultPlan(script={step.value: list(fates) for step, fates in (script | {Step.SHIP: ship}).items()})
     order, prediction = simulate_order("any", plan, policy), predict(plan, policy)
     assert order.outcome is not None
     assert prediction.outcomes == {order.outcome.value: pytest.approx(1)}
