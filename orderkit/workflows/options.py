@@ -43,8 +43,9 @@ async def run_step(
     step: Step, step_input: StepInput, policy: Policy = UNTIL_DONE, result_type: type | None = None
 ) -> Any:
     """Run the step's activity by `policy`; until done, one activity after the other, each with a longer limit."""
+    made = 0  # by this call: an earlier shipping run's attempts count on, but its waits and limits do not
     while True:
-        options = activity_options(policy, step, step_input.prior_attempts)
+        options = activity_options(policy, step, made)
         try:
             return await workflow.execute_activity(
                 STEP_ACTIVITIES[step], step_input, result_type=result_type, **options
@@ -52,6 +53,7 @@ async def run_step(
         except ActivityError as error:
             if not isinstance(policy, UntilDone) or error.retry_state is not RetryState.MAXIMUM_ATTEMPTS_REACHED:
                 raise
+        made += policy.attempts_per_limit
         step_input = replace(step_input, prior_attempts=step_input.prior_attempts + policy.attempts_per_limit)
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from orderkit.core.calls import DispatchResult, ShippingInput, StepInput
     from orderkit.core.messages import DispatchFailed
-    from orderkit.core.steps import STEP_ACTIVITIES, Step
-    from orderkit.workflows.options import activity_options, attempts_made, reason_of
+    from orderkit.core.steps import Step
+    from orderkit.workflows.options import attempts_made, reason_of, run_step
 
 
 @workflow.defn(name="ShippingWorkflow")
@@ -19,19 +21,12 @@ class ShippingWorkflow:
     @workflow.run
     async def run(self, shipping: ShippingInput) -> DispatchResult:
         """Returns the tracking code. Fails as DispatchFailed, after telling the parent, when no carrier can be had."""
-        await workflow.execute_activity(
-            STEP_ACTIVITIES[Step.PREPARE],
-            StepInput(order_id=shipping.order_id, faults=shipping.faults),
-            **activity_options(shipping.policy, Step.PREPARE),
-        )
+        prepare = StepInput(order_id=shipping.order_id, faults=shipping.faults)
+        await run_step(Step.PREPARE, prepare, shipping.policy)
         prior_attempts = shipping.prior_attempts.get(Step.DISPATCH, 0)
         try:
-            result: DispatchResult = await workflow.execute_activity(
-                STEP_ACTIVITIES[Step.DISPATCH],
-                StepInput(order_id=shipping.order_id, faults=shipping.faults, prior_attempts=prior_attempts),
-                result_type=DispatchResult,
-                **activity_options(shipping.policy, Step.DISPATCH),
-            )
+            dispatch = replace(prepare, prior_attempts=prior_attempts)
+            result: DispatchResult = await run_step(Step.DISPATCH, dispatch, shipping.policy, DispatchResult)
             return result
         except ActivityError as error:
             if is_cancelled_exception(error):
