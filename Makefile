@@ -29,14 +29,14 @@ check: .venv/.dev ## the quick ones: format, lint, types, import rules, known vu
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
-	@$(BIN)/python tests/advisories.py
+	@$(BIN)/python tests/support/advisories.py
 	@$(BIN)/python -m pytest -q -m unit tests/unit
 
 fences: .venv/.dev ## take each fence around the money out, in a copy, and see that the tests notice (20 minutes)
-	@$(BIN)/python tests/fences.py
+	@$(BIN)/python tests/support/fences.py
 
 soak: .venv/.dev ## every notebook 20 times in a row on the same labs, with the times (an hour)
-	@$(BIN)/python tests/soak.py
+	@$(BIN)/python tests/support/soak.py
 
 format: .venv/.dev ## put the code into its form
 	@$(BIN)/ruff check --fix-only --quiet .
@@ -46,7 +46,7 @@ notebooks: .venv/.dev ## run notebooks/src and write notebooks/*.ipynb
 	@$(BIN)/python notebooks/build.py
 
 histories: .venv/.dev ## record anew the histories that the replay test replays (after a change of workflow on purpose)
-	@$(BIN)/python tests/record_histories.py
+	@PYTHONPATH=tests $(BIN)/python -m support.record_histories
 
 wheel: .venv/.dev ## build dist/orderkit-*.whl
 	@$(BIN)/python -m build --wheel

@@ -28,7 +28,7 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 from workbench import Workbench, open_workbench
 
-from orderkit.lab.ports import PREFERRED
+from orderkit.stack.tcp_ports import PREFERRED
 
 FOLDER = Path(__file__).parent
 SOURCES = FOLDER / "src"

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from orderkit.lab.lifecycle import down, up
-from orderkit.lab.stack import Stack
+from orderkit.stack.lifecycle import down, up
+from orderkit.stack.stack import Stack
 
 # What leads elsewhere in the caller's environment.
 _FOREIGN = ("ORDERKIT_", "TEMPORAL_", "JUPYTER_", "IPYTHON")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from orderkit.core.calls import Attempt, DispatchResult, RefundResult, StopResult
+from orderkit.core.events import EventType
 from orderkit.core.faults import HANG_SECONDS, FaultKind, decide
 from orderkit.core.messages import Stop, StopKind, UpdateAddress
 from orderkit.core.orders import (
@@ -83,12 +84,12 @@ class Business:
             problems = [problem for problems in found for problem in problems]
             if problems:
                 raise InvalidOrder(problems)
-            await self.orders.move(order.order_id, OrderState.VALIDATED, "order_validated", {})
+            await self.orders.move(order.order_id, OrderState.VALIDATED, EventType.ORDER_VALIDATED, {})
 
     async def review_opened(self, attempt: Attempt, review: Review) -> None:
         """Ask for a review; the waiting is the workflow's."""
         async with flaky_call(attempt, self.clock):
-            await self.orders.move(attempt.order_id, OrderState.IN_REVIEW, "review_opened", {"review": review})
+            await self.orders.move(attempt.order_id, OrderState.IN_REVIEW, EventType.REVIEW_OPENED, {"review": review})
 
     async def payment_charged(
         self, attempt: Attempt, payment_id: PaymentId, amount_cents: int, approved_by: str, note: str
@@ -108,7 +109,7 @@ class Business:
     async def package_prepared(self, attempt: Attempt) -> None:
         """Pack the package."""
         async with flaky_call(attempt, self.clock):
-            await self.orders.move(attempt.order_id, OrderState.PREPARED, "package_prepared", {})
+            await self.orders.move(attempt.order_id, OrderState.PREPARED, EventType.PACKAGE_PREPARED, {})
 
     async def carrier_dispatched(self, attempt: Attempt) -> DispatchResult:
         """Hand the package to the carrier, then pass the point of no return with the address on the label."""
@@ -122,7 +123,7 @@ class Business:
     async def order_shipped(self, attempt: Attempt) -> None:
         """Mark the order as shipped."""
         async with flaky_call(attempt, self.clock):
-            await self.orders.move(attempt.order_id, OrderState.SHIPPED, "order_shipped", {})
+            await self.orders.move(attempt.order_id, OrderState.SHIPPED, EventType.ORDER_SHIPPED, {})
 
     async def address_changed(self, attempt: Attempt, change: UpdateAddress, superseded: int) -> OrderState | None:
         """Change the address while the package is still here; returns the state that forbids it, or None."""

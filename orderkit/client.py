@@ -12,7 +12,7 @@ from typing import Any, Self, TypeVar
 import httpx
 from pydantic import BaseModel, SecretStr, ValidationError
 
-from orderkit.api.models import (
+from orderkit.contract import (
     AttemptList,
     CancelBody,
     DecisionBody,

@@ -13,21 +13,19 @@ import httpx
 import pytest
 import pytest_asyncio
 import uvicorn
-from api_harness import caller, running
 from fastapi import FastAPI
-from harness import Shop
+from support.api import caller, running
+from support.shop import Shop
 from temporalio.client import Client
 
 from orderkit.client import OrderkitClient
-from orderkit.connect import connect_temporal
 from orderkit.core.orders import OrderId
-from orderkit.lab.lifecycle import down, up
-from orderkit.lab.stack import Stack
+from orderkit.stack.lifecycle import down, up
+from orderkit.stack.stack import Stack
 from orderkit.store.database import Pool, open_pool
 from orderkit.store.migrations import migrate
-from orderkit.worker import make_workers
-
-FREE_PORTS = {"postgres": 0, "temporal": 0, "ui": 0, "api": 0}
+from orderkit.temporal.client import connect_temporal
+from orderkit.worker.process import make_workers
 
 
 @pytest.fixture(scope="session")
@@ -48,9 +46,7 @@ async def pool(servers: Stack) -> AsyncIterator[Pool]:
 
 @pytest_asyncio.fixture(scope="session")
 async def client(servers: Stack) -> Client:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TEMPORAL_ADDRESS", servers.temporal_address)
-        return await connect_temporal()
+    return await connect_temporal(servers.temporal_settings())
 
 
 @pytest_asyncio.fixture(scope="session")

@@ -199,9 +199,9 @@ await lab.orders.wait("refill")
 # </solution>
 
 # %%
-from orderkit.lessons import checks
+from orderkit.lessons import lesson_00
 
-await checks.two_failed_charges(lab)
+await lesson_00.two_failed_charges(lab)
 
 # %% [markdown]
 # ## Recap

@@ -103,10 +103,10 @@ source(ShippingWorkflow)
 # would type `orderkit worker --queue order-tq`.
 
 # %%
-from orderkit.lessons.clerk import hire
+from orderkit.lessons.extra_worker import hire
 
 await lab.workers.stop()
-clerk = await hire("order-tq")
+clerk = await hire(lab, "order-tq")
 
 # %% [markdown]
 # **Predict.** Nobody asks `shipping-tq` now. How far does the next order get?
@@ -221,9 +221,9 @@ await lab.orders.wait("twins")
 # </solution>
 
 # %%
-from orderkit.lessons import check_01
+from orderkit.lessons import lesson_01
 
-await check_01.two_children(lab)
+await lesson_01.two_children(lab)
 
 # %% [markdown]
 # ## Recap

@@ -125,7 +125,7 @@ history[history["type"].isin(["WORKFLOW_EXECUTION_UPDATE_ACCEPTED", "WORKFLOW_EX
 # **Explain.** One. Every message arrived, as the history says; the same address again changes nothing. Networks repeat
 # messages, so each of ours is safe to repeat.
 #
-# Both kinds go to the same desk, `orderkit/workflows/desk.py`. See how little they differ in
+# Both kinds go to the same desk, `orderkit/workflows/messages.py`. See how little they differ in
 # `orderkit/workflows/order.py`: the update waits for an answer. (Code as it is installed; not compared by the test.)
 
 # %% tags=["nbval-ignore-output"]
@@ -159,9 +159,7 @@ except MessageRefused as refused:
 # refused, for those who ask. The question is a **query**: it reads the workflow's memory, and changes nothing.
 
 # %%
-from orderkit.connect import connect_temporal
-
-temporal = await connect_temporal()
+temporal = await lab.connect_temporal()
 status = await temporal.get_workflow_handle(order.workflow_id).query(OrderWorkflow.status)
 status.refused
 
@@ -232,9 +230,9 @@ await lab.orders.wait("gift")
 # </solution>
 
 # %%
-from orderkit.lessons import check_02
+from orderkit.lessons import lesson_02
 
-await check_02.moved_before_approval(lab)
+await lesson_02.moved_before_approval(lab)
 
 # %% [markdown]
 # ## Recap

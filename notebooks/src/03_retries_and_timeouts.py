@@ -206,9 +206,9 @@ print(await lab.orders.wait("patient"))
 print(await lab.orders.wait("hasty"))
 
 # %%
-from orderkit.lessons import check_03
+from orderkit.lessons import lesson_03
 
-await check_03.patience_wins(lab)
+await lesson_03.patience_wins(lab)
 
 # %% [markdown]
 # ## Recap

@@ -250,7 +250,7 @@ await lab.orders.start("hare", policy="budget", **race)
 # </solution>
 
 # %%
-from orderkit.lessons.check_04 import tortoise_and_hare
+from orderkit.lessons.lesson_04 import tortoise_and_hare
 
 await tortoise_and_hare(lab)
 

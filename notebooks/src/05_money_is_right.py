@@ -110,7 +110,7 @@ await lab.orders.cancel("jug", reason="too slow", via="update")
 # Cancelled. The charge is still on its way. We wait until it knocks at the provider's door:
 
 # %%
-from orderkit.lessons.late import until_answered
+from orderkit.lessons.waiting import until_answered
 
 await until_answered(lab, "jug", "charge")
 await lab.orders.ledger("jug")
@@ -146,10 +146,9 @@ await lab.charts.timeline("jug")
 # a) nothing · b) the money was kept, and nothing was sent · c) the order was paid twice
 
 # %%
-from orderkit.connect import connect_temporal
-from orderkit.lessons.passes import between_passes
+from orderkit.lessons.reconcile_passes import between_passes
 
-temporal = await connect_temporal()
+temporal = await lab.connect_temporal()
 await between_passes()
 await lab.orders.start("pan", review="none", faults="prepare=hang,hang,hang", deadline=3600)
 pan = await lab.orders.wait("pan", until="charged")
@@ -163,7 +162,7 @@ await lab.audit("pan")
 # Now let reconcile do its work. (If you have read for long, its schedule was faster than you. The result is the same.)
 
 # %%
-from orderkit.reconcile import reconcile_now
+from orderkit.worker.reconcile import reconcile_now
 
 await reconcile_now(temporal)
 pan = await lab.orders.status("pan")
@@ -218,7 +217,7 @@ await lab.orders.cancel("vase")
 # </solution>
 
 # %%
-from orderkit.lessons.check_05 import paid_then_cancelled
+from orderkit.lessons.lesson_05 import paid_then_cancelled
 
 await paid_then_cancelled(lab)
 

@@ -210,7 +210,7 @@ await lab.orders.wait("tug")
 # </solution>
 
 # %%
-from orderkit.lessons.check_06 import charged_by_the_dead
+from orderkit.lessons.lesson_06 import charged_by_the_dead
 
 await charged_by_the_dead(lab)
 
@@ -227,7 +227,7 @@ await charged_by_the_dead(lab)
 # - An attempt whose worker died is **lost**: a start without an end. Temporal tries again after the time limit.
 # - So each step will be done **at least once**. The keys of lesson 05 make of it: **exactly once**, seen from outside.
 #
-# How the lab kills and starts is in `orderkit/lab/notebook_levers.py`. For hundreds of kills in a row, there is
+# How the lab kills and starts is in `orderkit/stack/controls.py`. For hundreds of kills in a row, there is
 # `orderkit chaos`.
 #
 # **Next:** `07_bug_museum`: workflows as people write them, each with a bug that the auditor finds.

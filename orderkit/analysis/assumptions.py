@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from orderkit.attempts import GRACE
+from orderkit.core.events import AttemptOutcome, AttemptState
 from orderkit.core.faults import HANG_SECONDS, OK, SCENARIOS, Fault, FaultKind, FaultPlan, parse_fault
-from orderkit.core.policies import DEFAULT_DEADLINE_SECONDS, UNTIL_DONE, Deadline, Policy
-from orderkit.core.ports import AttemptOutcome
-from orderkit.core.steps import SCENARIO_STEPS, Step
-
-FORWARD_STEPS = (Step.RECEIVE, Step.VALIDATE, Step.REVIEW, Step.CHARGE, Step.PREPARE, Step.DISPATCH, Step.SHIP)
+from orderkit.core.policies import ATTEMPT_GRACE_SECONDS, DEFAULT_DEADLINE_SECONDS, UNTIL_DONE, Deadline, Policy
+from orderkit.core.steps import FORWARD_STEPS, SCENARIO_STEPS, Step
+from orderkit.store.measurements import Gap
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,7 @@ def attempt_cost(fault: Fault, timeout_seconds: float, assumptions: Assumptions)
             if seconds < timeout_seconds:
                 return AttemptCost(seconds + overhead, completed=True, effect_seconds=seconds + overhead)
             # The attempt outlives its time limit a little, and may still act.
-            late = seconds + again if seconds < timeout_seconds + GRACE.total_seconds() else None
+            late = seconds + again if seconds < timeout_seconds + ATTEMPT_GRACE_SECONDS else None
             return AttemptCost(timed_out, completed=False, effect_seconds=late)
         case FaultKind.ERROR:
             return AttemptCost(again, completed=False)
@@ -76,17 +74,6 @@ def attempt_cost(fault: Fault, timeout_seconds: float, assumptions: Assumptions)
             return AttemptCost(lost, completed=False)
         case FaultKind.CRASH_AFTER:
             return AttemptCost(lost, completed=False, effect_seconds=again)
-
-
-@dataclass(frozen=True)
-class Gap:
-    """From the start of attempts to the start of what followed, on average: a row of the query attempt_gaps."""
-
-    step: str
-    outcome: str
-    nth: int  # which attempt of its activity
-    attempts: int
-    seconds: float
 
 
 def measured_overheads(gaps: Iterable[Gap], policy: Policy) -> tuple[float, float]:
@@ -117,7 +104,7 @@ def outcome_of(fault: Fault, cost: AttemptCost) -> str:
     if cost.completed:
         return AttemptOutcome.COMPLETED
     if fault.kind in (FaultKind.CRASH, FaultKind.CRASH_AFTER):
-        return "lost"
+        return AttemptState.LOST
     timed_out = fault.kind in (FaultKind.HANG, FaultKind.HANG_AFTER, FaultKind.SLOW)
     return AttemptOutcome.TIMED_OUT if timed_out else AttemptOutcome.FAILED
 

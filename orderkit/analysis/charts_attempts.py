@@ -11,8 +11,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from orderkit.analysis import frames
+from orderkit.analysis.palette import ATTEMPT_COLOURS
 from orderkit.analysis.style import (
-    ATTEMPT_COLOURS,
     HATCHES,
     INK,
     Chart,

@@ -13,12 +13,10 @@ from matplotlib.patches import Patch, StepPatch
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
+from orderkit.analysis.palette import BLUE, GREY, ORDER_COLOURS
 from orderkit.analysis.prediction import Prediction
 from orderkit.analysis.style import (
-    BLUE,
-    GREY,
     INK,
-    ORDER_COLOURS,
     Chart,
     count_axis,
     deadline_line,

@@ -8,11 +8,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from orderkit.analysis.palette import ATTEMPT_COLOURS, BLUE, GREY
 from orderkit.analysis.style import (
-    ATTEMPT_COLOURS,
-    BLUE,
     DIM,
-    GREY,
     HATCHES,
     INK,
     PALE,
@@ -24,29 +22,10 @@ from orderkit.analysis.style import (
     styled,
     swatches,
 )
+from orderkit.core.events import event_step
 from orderkit.core.steps import Step
 
-# The row that an event is drawn in: that of the step that wrote it.
-EVENT_STEPS = {
-    "order_received": Step.RECEIVE,
-    "order_validated": Step.VALIDATE,
-    "review_opened": Step.REVIEW,
-    "order_approved": Step.REVIEW,
-    "payment_charged": Step.CHARGE,
-    "payment_declined": Step.CHARGE,
-    "package_prepared": Step.PREPARE,
-    "carrier_dispatched": Step.DISPATCH,
-    "order_shipped": Step.SHIP,
-    "address_changed": Step.ADDRESS,
-    "order_stopped": Step.STOP,
-    "shipment_recalled": Step.RECALL,
-    "payment_refunded": Step.REFUND,
-    "payment_voided": Step.REFUND,
-    "order_cancelled": Step.CLOSE,
-    "order_rejected": Step.CLOSE,
-    "order_failed": Step.CLOSE,
-}
-OTHER = "other"
+OTHER = "other"  # the row of events that no step wrote
 CHILD_STEPS = (Step.PREPARE, Step.DISPATCH)
 BAR_HEIGHT = 0.5
 PLOT_PIXELS = 1020  # about the width of the plot: what fits a bar is judged by it
@@ -124,7 +103,7 @@ def _prepared(timeline: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     ends = attempts["end_seconds"].mask(open_ended, last).clip(upper=following.fillna(last))
     attempts = attempts.assign(end_seconds=ends, following_seconds=following)
     events = timeline[timeline["kind"] == "event"]
-    return attempts, events.assign(row=[str(EVENT_STEPS.get(name, OTHER)) for name in events["name"]])
+    return attempts, events.assign(row=[str(event_step(name) or OTHER) for name in events["name"]])
 
 
 def _rows(attempts: pd.DataFrame, events: pd.DataFrame) -> list[str]:

@@ -16,30 +16,13 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from orderkit.analysis.palette import BLACK, GREY
+
 P = ParamSpec("P")
 
-# Okabe and Ito's palette, made for colour-blind people (jfly.uni-koeln.de/color).
-GREEN, VERMILLION, ORANGE, PURPLE, BLUE, SKY, BLACK = (
-    "#009E73",
-    "#D55E00",
-    "#E69F00",
-    "#CC79A7",
-    "#0072B2",
-    "#56B4E9",
-    "#222222",
-)
-GREY, DIM, PALE, INK = "#8A8A8A", "#595959", "#E8EEF4", "#222222"
+DIM, PALE, INK = "#595959", "#E8EEF4", BLACK
 
-# Of an attempt, then of an order; the order of legends and stacks. Hatches tell apart what a projector washes out.
-ATTEMPT_COLOURS = {
-    "completed": GREEN,
-    "failed": VERMILLION,
-    "timed_out": ORANGE,
-    "cancelled": PURPLE,
-    "lost": BLACK,
-    "running": SKY,
-}
-ORDER_COLOURS = {"shipped": GREEN, "cancelled": PURPLE, "rejected": BLUE, "failed": VERMILLION, "open": SKY}
+# Hatches tell apart what a projector washes out.
 HATCHES = {"timed_out": "//", "cancelled": "..", "running": "xx", "open": "xx"}
 
 WIDTH_INCHES, HEIGHT_INCHES, DPI = 12.8, 7.2, 100  # 1280 x 720

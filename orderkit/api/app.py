@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Response
@@ -14,16 +13,15 @@ from temporalio.client import Client
 
 from orderkit import __version__
 from orderkit.api.backends import Backends
-from orderkit.api.doors import Doors, check_key
+from orderkit.api.guard import Guard, check_key
 from orderkit.api.health import HealthMonitor
 from orderkit.api.messages import signal_routes, update_routes
 from orderkit.api.metrics import CountRequests, Totals, make_registry, metrics_routes
-from orderkit.api.models import Health
 from orderkit.api.problems import MEDIA_TYPE, documented, handle_errors
 from orderkit.api.reads import read_routes
 from orderkit.api.start import start_routes
 from orderkit.api.stream import Listener, stream_routes
-from orderkit.connect import connect_temporal
+from orderkit.contract import Health
 from orderkit.settings import Settings
 
 _DESCRIPTION = """Start orders, steer them and see what became of them.
@@ -32,8 +30,11 @@ Every error is `application/problem+json`; `type` names it, `detail` says what t
 A 503 names the `dependency` that is away."""
 
 
-def create_app(settings: Settings, connect: Callable[[], Awaitable[Client]] | None = None) -> FastAPI:
-    """The API; it starts and recovers by itself while a server is away. Raises SettingsError for an open door."""
+def create_app(settings: Settings, connect: Callable[[], Awaitable[Client]]) -> FastAPI:
+    """The API; it starts and recovers by itself while a server is away. `connect` reaches Temporal.
+
+    Raises SettingsError where strangers could call it without a key.
+    """
     url = settings.database_url.get_secret_value()
     key = settings.api_key
     check_key(settings.api_host, key)
@@ -43,8 +44,7 @@ def create_app(settings: Settings, connect: Callable[[], Awaitable[Client]] | No
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        reach = connect or partial(connect_temporal, settings)
-        async with backends.connecting(url, settings.database_pool_size, reach):
+        async with backends.connecting(url, settings.database_pool_size, connect):
             await monitor.check()
             tasks = [asyncio.create_task(work) for work in (monitor.run(), listener.run())]
             try:
@@ -74,7 +74,7 @@ def create_app(settings: Settings, connect: Callable[[], Awaitable[Client]] | No
     app.include_router(stream_routes(backends, listener))
     app.include_router(_health_routes(monitor))
     app.include_router(metrics_routes(totals, registry))
-    app.add_middleware(Doors, host=settings.api_host, api_key=key)
+    app.add_middleware(Guard, host=settings.api_host, api_key=key)
     app.add_middleware(CountRequests, registry=registry)
     _finish_openapi(app, with_key=key is not None)
     return app

@@ -8,18 +8,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, TypeVar
 
-import asyncpg
 from temporalio.client import Client
 
 from orderkit.errors import DependencyUnavailable
-from orderkit.store.database import AWAY, Pool, open_pool
+from orderkit.store.database import AWAY, WRONG_SCHEMA, Pool, open_pool
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 READ_SECONDS = 1.5
 _RETRY_SECONDS = 0.3
-_WRONG_SCHEMA = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.UndefinedFunctionError)
 
 
 class Backends:
@@ -50,7 +48,7 @@ class Backends:
             return await self._bounded(query(self.pool), within_seconds)
         except AWAY as error:
             raise DependencyUnavailable("postgresql", f"PostgreSQL does not answer ({type(error).__name__})") from error
-        except _WRONG_SCHEMA as error:
+        except WRONG_SCHEMA as error:
             raise DependencyUnavailable(
                 "postgresql", "PostgreSQL does not have this version's schema; run: orderkit db migrate"
             ) from error

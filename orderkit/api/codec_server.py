@@ -19,11 +19,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 from temporalio.api.common.v1 import Payload, Payloads
 
-from orderkit.api.doors import LOOPBACK_NAMES, hostname, take_body
+from orderkit.api.guard import LOOPBACK_NAMES, hostname, take_body
 from orderkit.api.problems import problem
 from orderkit.api.serve import listen
-from orderkit.codec import Codec, url_token
 from orderkit.errors import SettingsError
+from orderkit.temporal.codec import Codec, url_token
 
 Change = Callable[[Sequence[Payload]], Awaitable[list[Payload]]]
 LOOPBACK = "127.0.0.1"

@@ -19,7 +19,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from orderkit.api.backends import Backends
-from orderkit.api.models import DependencyHealth, Health
+from orderkit.contract import DependencyHealth, Health
 from orderkit.core.steps import ORDER_QUEUE, SHIPPING_QUEUE
 from orderkit.errors import DependencyUnavailable, OrderkitError
 from orderkit.store.status import check_schema

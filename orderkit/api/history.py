@@ -13,7 +13,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent as TemporalEvent
 
-from orderkit.api.models import HistoryEvent
+from orderkit.contract import HistoryEvent
 
 # Scalars worth seeing; everything that is not listed is left out, so that nothing new leaks.
 _SCALARS = frozenset(
@@ -46,13 +46,6 @@ def summarise(event: TemporalEvent) -> HistoryEvent:
         type=EventType.Name(event.event_type).removeprefix("EVENT_TYPE_"),
         attributes=attributes,
     )
-
-
-def failures(event: TemporalEvent) -> list[Failure]:
-    """The failures in an event, as they stand in it."""
-    kind = event.WhichOneof("attributes")
-    fields = getattr(event, kind).ListFields() if kind else ()
-    return [value for _, value in fields if isinstance(value, Failure)]
 
 
 def _attributes(message: Message) -> Iterator[tuple[str, JsonValue]]:

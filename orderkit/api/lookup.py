@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncpg
 from temporalio.client import WorkflowExecutionStatus
 
-from orderkit.api import temporal
 from orderkit.api.backends import Backends
-from orderkit.api.models import OrderStatus, Outcome, Payment, StepError
+from orderkit.contract import OrderStatus, Outcome, Payment, StepError
 from orderkit.core.orders import OrderId, order_workflow_id
 from orderkit.errors import DependencyUnavailable, OrderClosed, OrderkitError, OrderNotFound
+from orderkit.store.rows import Row
 from orderkit.store.status import OrderIdentity, order_identity, order_status
+from orderkit.temporal import orders as temporal
 
 _GLANCE_SECONDS = 0.5
 
@@ -99,7 +99,7 @@ async def _without_row(backends: Backends, order_id: OrderId) -> OrderStatus:
     return OrderStatus(order_id=order_id, state=outcome, outcome=outcome, stop_reason=reason, workflow_id=workflow_id)
 
 
-def _from_row(row: asyncpg.Record) -> OrderStatus:
+def _from_row(row: Row) -> OrderStatus:
     closed = row["closed_at"] is not None
     paid = row["payment_status"] is not None
     return OrderStatus(

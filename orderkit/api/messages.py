@@ -8,15 +8,15 @@ from typing import Literal
 
 from fastapi import APIRouter
 
-from orderkit.api import temporal
 from orderkit.api.backends import Backends
 from orderkit.api.lookup import check_open, why_no_answer
-from orderkit.api.models import CancelBody, DecisionBody, MessageSent, ReviewBody, UpdateAddressBody, UpdateDone
 from orderkit.api.parameters import IdempotencyKey, OrderIdPath
 from orderkit.api.problems import documented
+from orderkit.contract import CancelBody, DecisionBody, MessageSent, ReviewBody, UpdateAddressBody, UpdateDone
 from orderkit.core.messages import check_message
 from orderkit.core.orders import OrderId
 from orderkit.errors import DependencyUnavailable, InvalidOrder, OrderNotFound
+from orderkit.temporal import orders as temporal
 
 SignalName = Literal["cancel", "update-address", "approve", "reject"]
 _SIGNALS: dict[SignalName, str] = {

@@ -8,7 +8,7 @@ from fastapi import Header, Path
 from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 
-from orderkit.api.models import ORDER_ID
+from orderkit.contract import ORDER_ID
 from orderkit.core.orders import OrderId
 
 OrderIdPath = Annotated[

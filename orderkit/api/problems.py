@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from orderkit.api.models import PATTERN_HINTS, FieldProblem, ProblemDocument
+from orderkit.contract import FieldProblem, ProblemDocument, field_problem
 from orderkit.errors import (
     DependencyUnavailable,
     InvalidOrder,
@@ -92,7 +92,7 @@ def handle_errors(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(_: Request, error: RequestValidationError) -> Response:
-        return from_error(InvalidOrder([_field_problem(each) for each in error.errors()]))
+        return from_error(InvalidOrder([field_problem(each) for each in error.errors()]))
 
     @app.exception_handler(HTTPException)
     async def _http(_: Request, error: HTTPException) -> Response:
@@ -103,19 +103,6 @@ def handle_errors(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def _unexpected(_: Request, error: Exception) -> Response:
         return _internal()
-
-
-def _field_problem(error: dict[str, Any]) -> Problem:
-    """Says where and what, never the value: it may be an address."""
-    where = [part for part in error["loc"] if part not in ("body", "path", "query", "header")]
-    field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in where).lstrip(".")
-    if error["type"] == "json_invalid":
-        return Problem("body", f"is not JSON: {error['ctx']['error']}")
-    if error["type"] == "string_pattern_mismatch":
-        return Problem(
-            field or "body", PATTERN_HINTS.get(error["ctx"]["pattern"], "has characters that are not allowed")
-        )
-    return Problem(field or "body", str(error["msg"]))
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-import asyncpg
 from fastapi import APIRouter, Query
 
-from orderkit.api import lookup, temporal
+from orderkit.api import lookup
 from orderkit.api.backends import Backends
 from orderkit.api.cursors import from_cursor, to_cursor
 from orderkit.api.history import summarise
-from orderkit.api.models import (
+from orderkit.api.parameters import OrderIdPath
+from orderkit.api.problems import documented
+from orderkit.contract import (
     CURSOR,
     ORDER_ID,
-    Attempt,
+    AttemptLine,
     AttemptList,
     Event,
     EventPage,
@@ -23,11 +24,11 @@ from orderkit.api.models import (
     OrderPage,
     OrderStatus,
 )
-from orderkit.api.parameters import OrderIdPath
-from orderkit.api.problems import documented
 from orderkit.core.orders import OrderState, order_workflow_id, shipping_workflow_id
 from orderkit.errors import OrderNotFound
 from orderkit.store.events import OrderFilter, Reader
+from orderkit.store.rows import Row
+from orderkit.temporal import orders as temporal
 
 After = Annotated[int, Query(ge=0, le=2**63 - 1, description="the id of the last event you have")]
 Limit = Annotated[int, Query(ge=1, le=1000)]
@@ -72,7 +73,7 @@ def read_routes(backends: Backends) -> APIRouter:
         rows = await backends.read(lambda pool: Reader(pool).attempts(order_id))
         if not rows:
             await lookup.check_known(backends, order_id)
-        return AttemptList(attempts=[Attempt.model_validate(dict(row)) for row in rows])
+        return AttemptList(attempts=[AttemptLine.model_validate(dict(row)) for row in rows])
 
     @router.get("/orders/{order_id}/history", responses=documented(404))
     async def order_history(
@@ -101,10 +102,10 @@ def read_routes(backends: Backends) -> APIRouter:
     return router
 
 
-def to_event(row: asyncpg.Record) -> Event:
+def to_event(row: Row) -> Event:
     """A row of trellis_events."""
     return Event.model_validate({**row, "payload": row["payload_json"]})
 
 
-def _without_id(row: asyncpg.Record) -> dict[str, Any]:
+def _without_id(row: Row) -> dict[str, Any]:
     return {key: value for key, value in row.items() if key != "id"}

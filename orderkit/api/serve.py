@@ -6,6 +6,7 @@ import asyncio
 import errno
 import logging
 import socket
+from functools import partial
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -15,6 +16,7 @@ from orderkit.api.app import create_app
 from orderkit.errors import SettingsError
 from orderkit.logs import log_json
 from orderkit.settings import Settings
+from orderkit.temporal.client import TemporalSettings, connect_temporal
 
 logger = logging.getLogger(__name__)
 
@@ -62,10 +64,10 @@ def server_config(app: ASGIApp) -> uvicorn.Config:
     )
 
 
-def run_api(settings: Settings) -> None:
+def run_api(settings: Settings, temporal: TemporalSettings) -> None:
     """Serve until SIGTERM or SIGINT, on uvloop where there is one. Raises SettingsError when the port is taken."""
     log_json(settings.log_level)
-    config = server_config(create_app(settings))
+    config = server_config(create_app(settings, partial(connect_temporal, temporal)))
     with listen(settings.api_host, settings.api_port) as listener:
         host, port = listener.getsockname()[:2]
         logger.info("API ready", extra={"host": host, "port": port})

@@ -7,15 +7,15 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Response
 
-from orderkit.api import temporal
 from orderkit.api.backends import Backends
-from orderkit.api.models import OrderStarted, StartOrder
 from orderkit.api.parameters import OrderIdPath
 from orderkit.api.problems import documented
+from orderkit.contract import OrderStarted, StartOrder
 from orderkit.core.orders import OrderId, OrderInput, check_order, order_workflow_id, request_digest
 from orderkit.errors import OrderConflict, OrderNotFound
 from orderkit.store.rows import to_amount
 from orderkit.store.status import order_identity
+from orderkit.temporal import orders as temporal
 
 DEFAULT_ORDER = StartOrder()
 

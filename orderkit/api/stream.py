@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from fastapi import APIRouter, Response
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from orderkit.api import lookup
 from orderkit.api.backends import Backends
-from orderkit.api.models import Event, StreamEnd
 from orderkit.api.parameters import LastEventId, OrderIdPath
 from orderkit.api.problems import documented
 from orderkit.api.reads import to_event
+from orderkit.contract import Event, StreamEnd
+from orderkit.core.events import EventType
 from orderkit.core.orders import ENDS, OrderId, OrderState
+from orderkit.core.steps import Step
 from orderkit.errors import DependencyUnavailable
-from orderkit.store.database import connect
 from orderkit.store.events import Reader
+from orderkit.store.notifications import Notification, listening
 from orderkit.store.status import order_identity
 
 logger = logging.getLogger(__name__)
 
-CHANNEL = "trellis_events"
 KEEP_ALIVE_SECONDS = 10
 # Two writers of one order may commit in another order than their event ids: look that many ids back for a late one.
 _OVERLAP_IDS = 1_000
@@ -69,25 +68,19 @@ class Listener:
     async def run(self) -> None:
         """Listen for ever; after a break everybody looks again, since notifications were missed."""
         while True:
-            try:
-                connection = await connect(self._database_url)
-            except DependencyUnavailable:
-                await asyncio.sleep(_LISTEN_AGAIN_SECONDS)
-                continue
             broken = asyncio.Event()
-            connection.add_termination_listener(lambda *_, gone=broken: gone.set())
             try:
-                await connection.add_listener(CHANNEL, self._heard)
-                self._wake_all()
-                await broken.wait()
+                async with listening(self._database_url, self._heard, broken.set):
+                    self._wake_all()
+                    await broken.wait()
+            except DependencyUnavailable:
+                pass
             except Exception:
                 logger.warning("listening to PostgreSQL failed; trying again", exc_info=True)
-            finally:
-                connection.terminate()
             await asyncio.sleep(_LISTEN_AGAIN_SECONDS)
 
-    def _heard(self, _connection: Any, _pid: int, _channel: str, payload: Any) -> None:
-        for news in self._waiting.get(json.loads(payload)["order_id"], ()):
+    def _heard(self, notification: Notification) -> None:
+        for news in self._waiting.get(notification.order_id, ()):
             news.set()
 
     def _wake_all(self) -> None:
@@ -177,4 +170,4 @@ async def _state(backends: Backends, order_id: OrderId) -> OrderState:
 
 def _is_complete(events: list[Event]) -> bool:
     """Whether the last step has noted its end."""
-    return bool(events) and events[-1].type == "step_ended" and events[-1].step in ("ship", "close")
+    return bool(events) and events[-1].type == EventType.STEP_ENDED and events[-1].step in (Step.SHIP, Step.CLOSE)

@@ -9,7 +9,8 @@ from temporalio.client import Client
 
 from orderkit.audit.collect import collect
 from orderkit.audit.rules import Finding, FindingKind, judge
-from orderkit.store.database import Pool, queries
+from orderkit.store.audit import ledger_without_order
+from orderkit.store.database import Pool
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,6 @@ async def audit(
         done += 1
         progress(done)
     if order_ids is None:
-        async for row in queries.ledger_without_order(pool):
-            findings.append(Finding(row["order_id"], FindingKind.UNKNOWN_ORDER, f"the ledger has a {row['what']}"))
+        for order_id, what in await ledger_without_order(pool):
+            findings.append(Finding(order_id, FindingKind.UNKNOWN_ORDER, f"the ledger has a {what}"))
     return AuditReport(done, findings)

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-import asyncpg
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.converter import DataConverter
@@ -23,8 +22,9 @@ from orderkit.audit.facts import (
 )
 from orderkit.core.orders import OrderState
 from orderkit.core.steps import ACTIVITY_STEPS
-from orderkit.store.database import Pool, queries
-from orderkit.store.rows import to_cents
+from orderkit.store.audit import audit_rows
+from orderkit.store.database import Pool
+from orderkit.store.rows import Row, to_cents
 
 HISTORIES_AT_ONCE = 16
 _ENDS = {
@@ -37,10 +37,10 @@ _ENDS = {
 
 async def collect(pool: Pool, client: Client, order_ids: Sequence[str] | None = None) -> AsyncIterator[OrderFacts]:
     """The facts of the orders named, or of all, in the order they were created."""
-    rows = [row async for row in queries.audit_orders(pool, order_ids=None if order_ids is None else list(order_ids))]
+    rows = await audit_rows(pool, order_ids)
     gate = asyncio.Semaphore(HISTORIES_AT_ONCE)
 
-    async def with_history(row: asyncpg.Record) -> OrderFacts:
+    async def with_history(row: Row) -> OrderFacts:
         async with gate:
             return _facts(row, await read_history(client, row["workflow_id"]))
 
@@ -53,7 +53,7 @@ async def collect(pool: Pool, client: Client, order_ids: Sequence[str] | None = 
             task.cancel()
 
 
-def _facts(row: asyncpg.Record, history: HistoryFact | None) -> OrderFacts:
+def _facts(row: Row, history: HistoryFact | None) -> OrderFacts:
     return OrderFacts(
         order_id=row["id"],
         state=OrderState(row["state"]),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from orderkit.audit.facts import OrderFacts
+from orderkit.core.events import ONCE, STATE_EVENTS, AttemptOutcome, EventType
 from orderkit.core.orders import ENDS, FORWARD, OrderState
 
 
@@ -39,27 +40,6 @@ class Finding:
     evidence: str
 
 
-# The event that each state on the way leaves, once.
-STATE_EVENTS = {
-    OrderState.RECEIVED: "order_received",
-    OrderState.VALIDATED: "order_validated",
-    OrderState.APPROVED: "order_approved",
-    OrderState.CHARGED: "payment_charged",
-    OrderState.PREPARED: "package_prepared",
-    OrderState.DISPATCHED: "carrier_dispatched",
-    OrderState.SHIPPED: "order_shipped",
-    OrderState.COMPENSATING: "order_stopped",
-    OrderState.CANCELLED: "order_cancelled",
-    OrderState.REJECTED: "order_rejected",
-    OrderState.FAILED: "order_failed",
-}
-ONCE = frozenset(STATE_EVENTS.values()) | {
-    "review_opened",
-    "payment_declined",
-    "payment_refunded",
-    "payment_voided",
-    "shipment_recalled",
-}
 # What Temporal says of a workflow, for each end of an order.
 SUPPORTED = {
     OrderState.SHIPPED: {"completed"},
@@ -140,9 +120,9 @@ def _events(order: OrderFacts) -> Found:
     for (_, activity_id, attempt, name), count in rows.items():
         if count > 1:
             yield FindingKind.DUPLICATE_EVENT, f"{name} of activity {activity_id}, attempt {attempt}: {count} times"
-    starts = {(e.run_id, e.activity_id, e.attempt) for e in order.events if e.type == "step_started"}
+    starts = {(e.run_id, e.activity_id, e.attempt) for e in order.events if e.type == EventType.STEP_STARTED}
     for event in order.events:
-        if event.type == "step_ended" and (event.run_id, event.activity_id, event.attempt) not in starts:
+        if event.type == EventType.STEP_ENDED and (event.run_id, event.activity_id, event.attempt) not in starts:
             yield FindingKind.MISSING_EVENT, f"{event.step}, attempt {event.attempt}, ended without a start"
 
 
@@ -165,12 +145,14 @@ def _history(order: OrderFacts) -> Found:
     if order.state in ENDS and history.outcome not in (None, order.state):
         yield FindingKind.STATE_UNSUPPORTED, f"state {order.state}, but the workflow's result says {history.outcome}"
     recorded = {
-        (e.run_id, e.activity_id): e for e in order.events if e.type == "step_ended" and e.outcome == "completed"
+        (e.run_id, e.activity_id): e
+        for e in order.events
+        if e.type == EventType.STEP_ENDED and e.outcome == AttemptOutcome.COMPLETED
     }
     for activity in history.activities:
         if activity.outcome == "completed" and (activity.run_id, activity.activity_id) not in recorded:
             yield FindingKind.MISSING_EVENT, f"Temporal saw {activity.step} complete, no event did"
-    known = Counter((e.run_id, e.activity_id) for e in order.events if e.type == "step_started")
+    known = Counter((e.run_id, e.activity_id) for e in order.events if e.type == EventType.STEP_STARTED)
     for activity in history.activities:
         seen = known[(activity.run_id, activity.activity_id)]
         # History counts the attempts of an activity only where it ended by itself.

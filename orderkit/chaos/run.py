@@ -11,17 +11,19 @@ from typing import TypeVar
 
 from temporalio.service import RPCError
 
-from orderkit.api.models import AddressBody, FaultsBody, PolicyName, StartOrder, UpdateAddressBody
 from orderkit.audit.audit import audit
 from orderkit.audit.rules import Finding
 from orderkit.chaos.plan import DEADLINE_SECONDS, Blow, ChaosPlan, OrderPlan, ProcessBlow, Saying
 from orderkit.client import OrderkitClient
-from orderkit.connect import connect_temporal
+from orderkit.contract import AddressBody, FaultsBody, StartOrder, UpdateAddressBody
 from orderkit.core.orders import DEFAULT_ADDRESS, ENDS, order_workflow_id
+from orderkit.core.policies import PolicyName
 from orderkit.errors import DependencyUnavailable, LabError, MessageRefused, OrderClosed, OrderkitError, OrderNotFound
-from orderkit.lab.stack import Stack
-from orderkit.reconcile import TemporalWorkflows
-from orderkit.store.database import AWAY, open_pool, queries
+from orderkit.stack.stack import Stack
+from orderkit.store.database import AWAY, open_pool
+from orderkit.store.measurements import order_ends
+from orderkit.temporal.client import connect_temporal
+from orderkit.temporal.workflows import TemporalWorkflows
 
 T = TypeVar("T")
 COMING_BACK: tuple[type[Exception], ...] = (OrderkitError, RPCError, *AWAY)
@@ -151,18 +153,18 @@ async def _wait_and_audit(stack: Stack, order_ids: list[str], report: ChaosRepor
             break
         await asyncio.sleep(0.3)
     async with open_pool(stack.database_url) as pool:
-        report.findings = (await audit(pool, await connect_temporal(), order_ids)).findings
+        report.findings = (await audit(pool, await connect_temporal(stack.temporal_settings()), order_ids)).findings
 
 
 async def _look(stack: Stack, order_ids: list[str], report: ChaosReport) -> None:
     """Note which orders are lost or open; an order is open until its row and its workflow have ended."""
     async with open_pool(stack.database_url) as pool:
-        rows = {row["id"]: row async for row in queries.orders_named(pool, order_ids=order_ids)}
-    report.lost = sorted(set(order_ids) - set(rows))
-    report.left_open = sorted(order_id for order_id, row in rows.items() if row["state"] not in ENDS)
+        ends = {end.order_id: end for end in await order_ends(pool, order_ids)}
+    report.lost = sorted(set(order_ids) - set(ends))
+    report.left_open = sorted(order_id for order_id, end in ends.items() if end.state not in ENDS)
     if not report.left_open:
-        workflows = TemporalWorkflows(await connect_temporal())
-        statuses = await asyncio.gather(*(workflows.status(order_workflow_id(order_id)) for order_id in rows))
-        report.left_open = [each for each, status in zip(rows, statuses, strict=True) if status == "running"]
-    report.ends = dict(sorted(Counter(row["state"] for row in rows.values()).items()))
-    report.slowest_seconds = round(max((row["seconds"] or 0.0 for row in rows.values()), default=0.0), 1)
+        workflows = TemporalWorkflows(await connect_temporal(stack.temporal_settings()))
+        statuses = await asyncio.gather(*(workflows.status(order_workflow_id(order_id)) for order_id in ends))
+        report.left_open = [each for each, status in zip(ends, statuses, strict=True) if status == "running"]
+    report.ends = dict(sorted(Counter(end.state.value for end in ends.values()).items()))
+    report.slowest_seconds = round(max((end.seconds or 0.0 for end in ends.values()), default=0.0), 1)

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from orderkit import __version__
-from orderkit.cli import bench, codec, database, money, orders, policy, processes, stack
+from orderkit.cli import audit, benchmarks, chaos, codec, database, demo, orders, policy, processes, stack
 from orderkit.cli.output import Json, answer, err
 from orderkit.errors import DependencyUnavailable, OrderkitError
 
@@ -20,14 +20,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command("demo")(demo.demo_command)
 stack.add_to(app)
-money.add_to(app)
+audit.add_to(app)
+app.command("chaos")(chaos.chaos_command)
 processes.add_to(app)
 app.add_typer(orders.app, name="order")
 app.add_typer(policy.app, name="policy")
 app.add_typer(database.app, name="db")
 app.add_typer(codec.app, name="codec")
-app.add_typer(bench.app, name="bench")
+app.add_typer(benchmarks.app, name="bench")
 
 
 @app.command()

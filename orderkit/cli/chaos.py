@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -18,7 +17,7 @@ from orderkit.cli.output import Json, answer, err, out, table
 
 if TYPE_CHECKING:
     from orderkit.chaos.run import ChaosReport
-    from orderkit.lab.stack import Stack
+    from orderkit.stack.stack import Stack
 
 
 def chaos_command(
@@ -60,15 +59,13 @@ def chaos_command(
 @contextmanager
 def _lab_of_its_own(passed: Callable[[], bool]) -> Iterator[Stack]:
     """A fresh lab in a temporary folder; removed afterwards, or kept as evidence."""
-    from orderkit.lab.lifecycle import down, up
-    from orderkit.store.migrations import migrate
+    from orderkit.stack.lifecycle import down, up
 
     folder = Path(tempfile.mkdtemp(prefix="orderkit-chaos-"))
     home = folder / ".orderkit"
     try:
         with err.status("Starting a lab of its own …"):
-            stack = up(home, migrate=migrate, preferred={})
-        os.environ.update(stack.environment())
+            stack = up(home, preferred={})
         yield stack
     finally:
         down(home)

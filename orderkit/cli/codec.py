@@ -18,7 +18,7 @@ def new_key_command(
     file: Annotated[Path | None, typer.Option(help="Put it on top of this file, made if it is not there.")] = None,
 ) -> None:
     """Make a key for ORDERKIT_CODEC_KEY, or for the file that ORDERKIT_CODEC_KEY_FILE names."""
-    from orderkit.codec import new_key
+    from orderkit.temporal.codec import new_key
 
     if file is None:
         typer.echo(new_key())
@@ -38,11 +38,11 @@ def serve_command(
 ) -> None:
     """Let Temporal's UI in this browser, or the temporal CLI, read payloads; until Ctrl-C."""
     from orderkit.api.codec_server import run_codec_server
-    from orderkit.cli.here import settings_here
-    from orderkit.codec import url_token
     from orderkit.errors import SettingsError
+    from orderkit.stack.target import find_target
+    from orderkit.temporal.codec import url_token
 
-    keys = settings_here().codec_keys()
+    keys = find_target().settings.codec_keys()
     if not keys:
         raise SettingsError("no key to serve with: set ORDERKIT_CODEC_KEY or ORDERKIT_CODEC_KEY_FILE")
     url = f"http://127.0.0.1:{port}/{url_token(keys[0])}"
@@ -53,9 +53,9 @@ def serve_command(
 
 
 def _ui_origins() -> list[str]:
-    from orderkit.lab.stack import load
     from orderkit.settings import find_home
+    from orderkit.stack.stack import find_stack
 
-    stack = load(find_home())
+    stack = find_stack(find_home())
     port = stack.ports.temporal_ui if stack else 8080
     return [f"http://{host}:{port}" for host in ("127.0.0.1", "localhost")]

@@ -15,10 +15,10 @@ app = typer.Typer(help="Bring the schema up to date, or start afresh.", no_args_
 @app.command("migrate")
 def migrate_command(json: Json = False) -> None:
     """Apply the migrations that are not applied yet."""
-    from orderkit.cli.here import settings_here
+    from orderkit.stack.target import find_target
     from orderkit.store.migrations import migrate
 
-    applied = asyncio.run(migrate(settings_here().database_url.get_secret_value()))
+    applied = asyncio.run(migrate(find_target().database_url))
     answer(json, {"applied": applied}, lambda: out.print(f"applied: {', '.join(applied) or 'nothing to do'}"))
 
 
@@ -28,10 +28,10 @@ def reset_command(
     json: Json = False,
 ) -> None:
     """Drop every order and event, and make the schema anew. Temporal's histories stay."""
-    from orderkit.cli.here import settings_here
+    from orderkit.stack.target import find_target
     from orderkit.store.migrations import reset
 
-    url = settings_here().database_url.get_secret_value()
+    url = find_target().database_url
     if not yes:
         typer.confirm("All orders, payments and events will be gone. Go on?", abort=True)
     asyncio.run(reset(url))

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orderkit.cli.ending import interrupted_once, stop
+from orderkit.cli.orders import attempts_table
 from orderkit.cli.output import Json, answer, coloured, err, out, table
+from orderkit.cli.startup import interrupted_once, start, stop
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from orderkit.api.models import AttemptList, Event, OrderStatus, StartOrder
+    from orderkit.contract import AttemptList, Event, OrderStatus, StartOrder
 
 Faults = Annotated[str, typer.Option(help="A scenario, or a script: charge=error,hang,ok; dispatch=error")]
 
@@ -29,12 +30,11 @@ def demo_command(
 ) -> None:
     """Run one order with live progress, then show its attempts and their timings."""
     from orderkit.cli.inputs import start_body
-    from orderkit.cli.stack import start
-    from orderkit.lab.stack import load
     from orderkit.settings import find_home
+    from orderkit.stack.stack import find_stack
 
     body = start_body(faults=faults, policy=policy, seed=seed)
-    before = load(find_home())
+    before = find_stack(find_home())
     was_up = before is not None and before.alive()
     order_id = order_id or f"demo-{secrets.token_hex(3)}"
     with interrupted_once():
@@ -70,13 +70,15 @@ async def _run(url: str, order_id: str, body: StartOrder, quiet: bool) -> tuple[
 
 def _progress(order_id: str, events: list[Event]) -> Table:
     """One line a step: its attempts as they start and end."""
+    from orderkit.core.events import EventType
+
     steps: dict[str, list[str]] = {}
     states = [event.type for event in events if event.step is None]
     for event in events:
         if event.step is None:
             continue
         marks = steps.setdefault(str(event.step), [])
-        if event.type == "step_started":
+        if event.type == EventType.STEP_STARTED:
             marks.append("…")
         elif marks:
             marks[-1] = coloured(event.outcome)
@@ -88,8 +90,6 @@ def _progress(order_id: str, events: list[Event]) -> Table:
 
 
 def _report(status: OrderStatus, attempts: AttemptList) -> None:
-    from orderkit.cli.orders import attempts_table
-
     out.print(attempts_table(attempts))
     payment = f"payment {status.payment.status} {status.payment.amount}" if status.payment else "no payment"
     why = f" ({status.stop_reason})" if status.stop_reason else ""

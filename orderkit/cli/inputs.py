@@ -2,39 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from orderkit.errors import InvalidOrder, Problem
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel, ValidationError
-
-    from orderkit.api.models import StartOrder
-
-B = TypeVar("B", bound="BaseModel")
-
-
-def checked(body: type[B], fields: Mapping[str, object]) -> B:
-    """A body with these fields; raises InvalidOrder."""
-    from pydantic import ValidationError
-
-    try:
-        return body.model_validate(fields)
-    except ValidationError as error:
-        raise InvalidOrder(_problems(error)) from None
-
-
-def _problems(error: ValidationError) -> list[Problem]:
-    from orderkit.api.models import PATTERN_HINTS
-
-    found = []
-    for each in error.errors():
-        message = each["msg"]
-        if each["type"] == "string_pattern_mismatch":
-            message = PATTERN_HINTS.get(each["ctx"]["pattern"], "has characters that are not allowed")
-        found.append(Problem(".".join(map(str, each["loc"])), message))
-    return found
+    from orderkit.contract import StartOrder
 
 
 def start_body(
@@ -49,22 +22,20 @@ def start_body(
     address: str | None = None,
 ) -> StartOrder:
     """The start body of these options; raises InvalidOrder and InvalidFaultPlan."""
-    from orderkit.api.models import StartOrder
+    from orderkit.contract import StartOrder
     from orderkit.core.faults import parse_plan
 
-    plan = parse_plan(faults, seed)
     body: dict[str, object] = {
         "payment_id": payment_id,
         "review": review,
         "policy": policy,
         "deadline": deadline,
-        "faults": {"scenario": plan.scenario, "seed": plan.seed, "script": plan.script},
     }
     if items is not None:
         body["items"] = [_item(text) for text in items]
     if address is not None:
         body["initial_address"] = address_fields(address)
-    return checked(StartOrder, body)
+    return StartOrder.of(parse_plan(faults, seed), **body)
 
 
 def _item(text: str) -> dict[str, object]:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from orderkit.cli.inputs import address_fields, checked, start_body
+from orderkit.cli.inputs import address_fields, start_body
 from orderkit.cli.output import Json, answer, coloured, out, table
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from orderkit.api.models import AttemptList
     from orderkit.client import OrderkitClient
+    from orderkit.contract import AttemptList
 
 T = TypeVar("T")
 app = typer.Typer(help="Start an order, watch it, talk to it.", no_args_is_help=True)
@@ -25,13 +25,13 @@ By = Annotated[str, typer.Option(help="Who asks.")]
 
 def ask(question: Callable[[OrderkitClient], Awaitable[T]]) -> T:
     """Ask the API of the stack that runs here."""
-    from orderkit.cli.here import api_url, settings_here
     from orderkit.client import OrderkitClient
+    from orderkit.stack.target import find_target
 
-    settings = settings_here()
+    target = find_target()
 
     async def run() -> T:
-        async with OrderkitClient(api_url(settings), settings.api_key) as client:
+        async with OrderkitClient(target.api_url, target.settings.api_key) as client:
             return await question(client)
 
     return asyncio.run(run())
@@ -129,7 +129,7 @@ def list_command(
 @app.command("cancel")
 def cancel_command(order_id: OrderIdArgument, by: By, reason: str = "", json: Json = False) -> None:
     """Cancel an order, unless the carrier has the package."""
-    from orderkit.api.models import CancelBody
+    from orderkit.contract import CancelBody, checked
 
     told = checked(CancelBody, {"reason": reason, "cancelled_by": by})
     done = ask(lambda client: client.cancel_now(order_id, told.cancelled_by, told.reason))
@@ -144,7 +144,7 @@ def address_command(
     json: Json = False,
 ) -> None:
     """Send the package elsewhere, unless the carrier has it."""
-    from orderkit.api.models import UpdateAddressBody
+    from orderkit.contract import UpdateAddressBody, checked
 
     change = checked(UpdateAddressBody, {"new_address": address_fields(new_address), "updated_by": by})
     done = ask(lambda client: client.update_address_now(order_id, change))
@@ -164,7 +164,7 @@ def reject_command(order_id: OrderIdArgument, by: By, note: str = "", json: Json
 
 
 def _review(order_id: str, approve: bool, by: str, note: str, json: bool) -> None:
-    from orderkit.api.models import DecisionBody
+    from orderkit.contract import DecisionBody, checked
 
     told = checked(DecisionBody, {"reviewer": by, "note": note})
     done = ask(lambda client: client.review_now(order_id, approve, told.reviewer, told.note))

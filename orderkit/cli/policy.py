@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orderkit.cli.output import Json, answer, err, out, table
+from orderkit.cli.startup import start
 
 if TYPE_CHECKING:
     from orderkit.analysis.prediction import Prediction
@@ -103,98 +103,49 @@ def measure_command(
     """Run that many orders for real beside the prediction, then audit them. Exit status 1 on a finding but lateness."""
     from rich.progress import Progress
 
-    from orderkit.analysis.assumptions import Gap, measured_overheads
-    from orderkit.audit.audit import audit
-    from orderkit.cli.stack import start
-    from orderkit.connect import connect_temporal
+    from orderkit.benchmarks.policies import PolicyMeasurement, Share, measure_policy, orders_like
     from orderkit.core.faults import parse_plan
-    from orderkit.core.orders import OrderId, OrderInput, check_order
-    from orderkit.lab.load import run_orders
-    from orderkit.store.database import open_pool, queries
+    from orderkit.store.database import open_pool
+    from orderkit.temporal.client import connect_temporal
 
     policies, plan = _policies(policy), parse_plan(faults, seed)
     stack = start()
-    os.environ.update(stack.environment())
     run = os.urandom(2).hex()
 
-    async def measure(each: Policy, bar: Progress) -> tuple[list[dict[str, Any]], Counter[str], tuple[float, float]]:
-        wanted = [
-            OrderInput(OrderId(f"{each.name}-{run}-{n:05}"), policy=each, faults=plan, deadline_seconds=deadline)
-            for n in range(orders)
-        ]
-        check_order(wanted[0])
+    async def measure(each: Policy, bar: Progress) -> PolicyMeasurement:
+        wanted = orders_like(f"{each.name}-{run}", orders, each, plan, deadline)
         task = bar.add_task(each.name, total=orders)
-        client = await connect_temporal()
-        ids = await run_orders(client, wanted, at_once, lambda done: bar.update(task, completed=done))
+        client = await connect_temporal(stack.temporal_settings())
         async with open_pool(stack.database_url) as pool:
-            rows = [dict(row) async for row in queries.orders_named(pool, order_ids=ids)]
-            gaps = [Gap(**row) async for row in queries.attempt_gaps(pool, order_ids=ids)]
-            findings = (await audit(pool, client, ids)).findings
-        for finding in findings:
-            err.print(f"{finding.order_id}: {finding.kind}: {finding.evidence}")
-        return rows, Counter(finding.kind for finding in findings), measured_overheads(gaps, each)
+            return await measure_policy(pool, client, wanted, at_once, lambda done: bar.update(task, completed=done))
 
-    results = {}
+    results: dict[str, PolicyMeasurement] = {}
     with Progress(console=err) as bar:
         for each in policies:
-            rows, findings, overheads = asyncio.run(measure(each, bar))
-            results[each.name] = _compare(each, plan, deadline, rows, findings, overheads)
-    columns = ("policy", "", "predicted", "measured (95 % interval)", "orders")
-    lines = [
-        (name, what, f"{100 * r[what]['predicted']:.3f} %", r[what]["text"], r["orders"])
-        for name, r in results.items()
-        for what in ("shipped in time", "decided in time")
-    ]
+            results[each.name] = asyncio.run(measure(each, bar))
+    for result in results.values():
+        for finding in result.findings:
+            err.print(f"{finding.order_id}: {finding.kind}: {finding.evidence}")
+
+    def row(name: str, what: str, share: Share, count: int) -> tuple[object, ...]:
+        told = f"{100 * share.measured:.2f} % ({100 * share.low:.2f} to {100 * share.high:.2f})"
+        return name, what, f"{100 * share.predicted:.3f} %", told, count
 
     def show() -> None:
+        columns = ("policy", "", "predicted", "measured (95 % interval)", "orders")
+        lines = []
+        for name, r in results.items():
+            lines.append(row(name, "shipped in time", r.shipped_in_time, r.orders))
+            lines.append(row(name, "decided in time", r.decided_in_time, r.orders))
         out.print(table(columns, lines))
         for name, r in results.items():
-            mean = f"mean {r['mean_seconds']:.2f} s, {r['predicted_mean_seconds']:.2f} predicted"
-            times = f"{mean}; slowest {r['slowest_seconds']:.1f} s"
-            found = ", ".join(f"{count} {kind}" for kind, count in r["findings"].items()) or "none"
-            costs = f"{r['overhead_seconds'] * 1000:.0f} ms a step, {r['retry_overhead_seconds'] * 1000:.0f} ms a retry"
+            mean = f"mean {r.mean_seconds:.2f} s, {r.predicted_mean_seconds:.2f} predicted"
+            times = f"{mean}; slowest {r.slowest_seconds:.1f} s"
+            found = ", ".join(f"{count} {kind}" for kind, count in r.finding_counts.items()) or "none"
+            costs = f"{r.overhead_seconds * 1000:.0f} ms a step, {r.retry_overhead_seconds * 1000:.0f} ms a retry"
             out.print(f"{name}: {times}; {costs}; findings: {found}")
 
-    answer(json, results, show)
+    answer(json, {name: asdict(r) | {"findings": dict(r.finding_counts)} for name, r in results.items()}, show)
     # An order that is late is what the shares count; anything else is wrong.
-    if any(set(r["findings"]) - {"past_deadline"} for r in results.values()):
+    if any(set(r.finding_counts) - {"past_deadline"} for r in results.values()):
         raise typer.Exit(1)
-
-
-def _compare(
-    policy: Policy,
-    plan: Any,
-    deadline: float,
-    rows: list[dict[str, Any]],
-    findings: Counter[str],
-    overheads: tuple[float, float],
-) -> dict[str, Any]:
-    """The shares, each beside its prediction at the overheads that were measured."""
-    from orderkit.analysis.assumptions import Assumptions
-    from orderkit.analysis.comparison import interval
-    from orderkit.analysis.prediction import predict
-
-    overhead, again = overheads
-    assumptions = Assumptions(deadline_seconds=deadline, overhead_seconds=overhead, retry_overhead_seconds=again)
-    prediction = asdict(predict(plan, policy, assumptions))
-    in_time = [row for row in rows if row["seconds"] is not None and row["seconds"] <= deadline]
-    hits = {"shipped": sum(row["state"] == "shipped" for row in in_time), "decided": len(in_time)}
-    result: dict[str, Any] = {
-        "orders": len(rows),
-        "findings": dict(findings),
-        "overhead_seconds": overhead,
-        "retry_overhead_seconds": again,
-        "predicted_mean_seconds": prediction["mean_seconds"],
-        "mean_seconds": sum(row["seconds"] or 0 for row in rows) / len(rows),
-        "slowest_seconds": max(row["seconds"] or 0 for row in rows),
-    }
-    for what, count in hits.items():
-        low, high = interval(count, len(rows))
-        result[f"{what} in time"] = {
-            "predicted": prediction[f"{what}_within_deadline"],
-            "measured": count / len(rows),
-            "low": low,
-            "high": high,
-            "text": f"{100 * count / len(rows):.2f} % ({100 * low:.2f} to {100 * high:.2f})",
-        }
-    return result

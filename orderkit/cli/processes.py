@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
+import threading
 from enum import StrEnum
 from typing import Annotated
 
@@ -21,23 +23,37 @@ class Queue(StrEnum):
 
 def worker_command(
     queue: Annotated[list[Queue] | None, typer.Option(help="Serve only this task queue; both by default.")] = None,
+    until_input_ends: Annotated[bool, typer.Option(help="Also end when standard input does.")] = False,
 ) -> None:
     """Run a worker until SIGTERM."""
     from orderkit.logs import log_json
-    from orderkit.settings import Settings
-    from orderkit.worker import run_worker
+    from orderkit.stack.target import Target
+    from orderkit.worker.process import run_worker
 
-    settings = Settings()
-    log_json(settings.log_level)
-    _run(run_worker(settings, [each.value for each in queue or Queue]))
+    target = Target.from_environment()
+    log_json(target.settings.log_level)
+    if until_input_ends:
+        _end_with_input()
+    _run(run_worker(target.settings, target.temporal, [each.value for each in queue or Queue]))
 
 
 def api_command() -> None:
     """Run the REST API until SIGTERM."""
     from orderkit.api.serve import run_api
-    from orderkit.settings import Settings
+    from orderkit.stack.target import Target
 
-    run_api(Settings())
+    target = Target.from_environment()
+    run_api(target.settings, target.temporal)
+
+
+def _end_with_input() -> None:
+    """End this process at once when whoever holds the other end of standard input is gone, however that died."""
+
+    def wait() -> None:
+        sys.stdin.buffer.read()
+        os._exit(0)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def _run(main: object) -> None:

@@ -1,4 +1,4 @@
-"""`up`, `down`, `status`, `doctor`, `lab`, `demo`: the local stack."""
+"""`lab`, `up`, `down`, `status`, `doctor`: the local stack."""
 
 from __future__ import annotations
 
@@ -9,26 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orderkit.cli.ending import interrupted_once, stop
 from orderkit.cli.output import Json, answer, err, out, table
+from orderkit.cli.startup import interrupted_once, start, stop
 
 if TYPE_CHECKING:
-    from orderkit.lab.stack import Stack
+    from orderkit.stack.stack import Stack
 
 _NO_LAB = "no lab was ever started here; start one: orderkit up"
 Workers = Annotated[int, typer.Option("--workers", "-w", min=0, help="How many worker processes.")]
-
-
-def start(workers: int = 1) -> Stack:
-    """Bring the stack up, telling what happens."""
-    from orderkit.lab.lifecycle import up
-    from orderkit.store.migrations import migrate
-
-    with err.status("Starting …") as status:
-        stack = up(workers=workers, migrate=migrate, progress=lambda line: status.update(f"{line} …"))
-    for notice in stack.notices:
-        err.print(f"[yellow]note:[/] {notice}")
-    return stack
 
 
 def _places(stack: Stack) -> dict[str, str]:
@@ -56,7 +44,7 @@ def down_command(json: Json = False) -> None:
 
 def status_command(json: Json = False) -> None:
     """Show what runs, since when, where, and how much memory it takes. Exit status 1 unless all of it runs."""
-    from orderkit.lab.status import status
+    from orderkit.stack.status import status
 
     rows = status()
     columns = ("program", "state", "pid", "up s", "MB", "where", "problem")
@@ -73,7 +61,7 @@ def _whole(seconds: float | None) -> int | None:
 
 def doctor_command(json: Json = False) -> None:
     """Say what is wrong and how to mend it. Exit status 1 when something is."""
-    from orderkit.lab.doctor import doctor
+    from orderkit.doctor.doctor import doctor
 
     with err.status("Looking …"):
         checks = doctor()
@@ -89,7 +77,7 @@ def lab_command(
     port: Annotated[int, typer.Option(help="JupyterLab's port; a free one where it is taken.")] = 8888,
 ) -> None:
     """Start everything and open JupyterLab on the first notebook. Ctrl-C stops it all; nothing is lost."""
-    from orderkit.lab.jupyter import FIRST_NOTEBOOK, Jupyter, lay_notebooks
+    from orderkit.stack.jupyter import FIRST_NOTEBOOK, Jupyter, lay_notebooks
 
     folder, laid = lay_notebooks(Path.cwd())
     if laid:
@@ -112,9 +100,6 @@ def lab_command(
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    from orderkit.cli.demo import demo_command
-
-    app.command("demo")(demo_command)
     app.command("lab")(lab_command)
     app.command("up")(up_command)
     app.command("down")(down_command)

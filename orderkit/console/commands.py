@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias
 
-from pydantic import ValidationError
-
-from orderkit.api.models import AddressBody, FaultsBody, StartOrder, UpdateAddressBody
 from orderkit.client import OrderkitClient
 from orderkit.console.state import LONG_AGO, STARTING, OrderRow
+from orderkit.contract import AddressBody, StartOrder, UpdateAddressBody, checked
 from orderkit.core.faults import parse_plan
 from orderkit.core.orders import Address, check_order_id
 from orderkit.errors import InvalidOrder, OrderConflict, Problem
@@ -68,28 +66,13 @@ def start_commands(
         if problems := check_order_id(order_id):
             raise InvalidOrder(problems)
     plan = parse_plan(f"{scenario}; {script}", seed)
-    try:
-        body = StartOrder.model_validate(
-            {
-                "policy": policy,
-                "review": review,
-                "deadline": float(deadline_seconds),
-                "faults": FaultsBody.model_validate(
-                    {"scenario": plan.scenario, "seed": plan.seed, "script": dict(plan.script)}
-                ),
-            }
-        )
-    except ValidationError as error:
-        raise _invalid(error) from None
+    body = StartOrder.of(plan, policy=policy, review=review, deadline=float(deadline_seconds))
     return [Start(order_id, body) for order_id in order_ids]
 
 
 def change_address(order_id: str, who: str, **lines: str) -> ChangeAddress:
     """From the panel's fields; raises InvalidOrder."""
-    try:
-        return ChangeAddress(order_id, who, AddressBody.model_validate(lines).to_address())
-    except ValidationError as error:
-        raise _invalid(error) from None
+    return ChangeAddress(order_id, who, checked(AddressBody, lines).to_address())
 
 
 def next_ids(base: str, taken: Iterable[str], copies: int = 1) -> list[str]:
@@ -148,7 +131,3 @@ async def send(command: Command, api: OrderkitClient, via: Via = "update") -> st
 def _somebody(who: str) -> None:
     if not who.strip():
         raise InvalidOrder([Problem("who", "say who you are; it is kept with the order")])
-
-
-def _invalid(error: ValidationError) -> InvalidOrder:
-    return InvalidOrder([Problem(".".join(map(str, each["loc"])), each["msg"]) for each in error.errors()])

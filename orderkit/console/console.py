@@ -15,11 +15,12 @@ from orderkit.client import OrderkitClient
 from orderkit.console.commands import Start, send, starting_row
 from orderkit.console.feed import Feed
 from orderkit.console.html import plain_html
-from orderkit.console.levers import ANNOUNCEMENTS, Workers, count, pull
 from orderkit.console.state import Change, ConsoleState
 from orderkit.console.table import orders_frame
 from orderkit.console.view import View
+from orderkit.console.workers import ANNOUNCEMENTS, control, count
 from orderkit.errors import LabError, OrderkitError
+from orderkit.stack.controls import WorkerControl
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +35,7 @@ _STARTS_AT_ONCE = 5
 def open_console(
     api: OrderkitClient,
     database_url: SecretStr | str,
-    workers: Workers | None = None,
+    workers: WorkerControl | None = None,
     shown: Callable[[Change], None] | None = None,
 ) -> Console:
     """A console that shows itself as a cell's result. Needs a running event loop, as every notebook has.
@@ -52,7 +53,7 @@ class Console:
         self,
         api: OrderkitClient,
         database_url: str,
-        workers: Workers | None,
+        workers: WorkerControl | None,
         shown: Callable[[Change], None] | None = None,
     ) -> None:
         try:
@@ -153,8 +154,8 @@ class Console:
 
     def _work(self, name: str) -> Awaitable[str]:
         """What a button does; raises orderkit's errors when its fields are wrong."""
-        if name in self.view.levers:
-            return self._pull(name)
+        if name in self.view.worker_buttons:
+            return self._control(name)
         if name.startswith("start-"):
             commands = self.view.form.commands({*self.state.orders, *self._taken}, int(name.removeprefix("start-")))
             self.view.say("busy", f"Starting {_listed(commands)}")
@@ -182,10 +183,10 @@ class Console:
 
     async def _start(self, commands: list[Start]) -> str:
         """An order shows as soon as Temporal has it, before a worker takes it up."""
-        door = asyncio.Semaphore(_STARTS_AT_ONCE)
+        gate = asyncio.Semaphore(_STARTS_AT_ONCE)
 
         async def start(command: Start) -> OrderkitError | None:
-            async with door:
+            async with gate:
                 try:
                     await send(command, self._api)
                 except OrderkitError as error:
@@ -215,10 +216,10 @@ class Console:
             logger.info("the ids that are taken are not known", exc_info=True)
         form.propose_id({*self.state.orders, *self._taken})
 
-    async def _pull(self, name: str) -> str:
+    async def _control(self, name: str) -> str:
         assert self._workers is not None
         self.view.say("busy", ANNOUNCEMENTS[name])
-        said = await pull(name, self._workers)
+        said = await control(name, self._workers)
         await self._count(self._workers)
         return said
 
@@ -244,12 +245,12 @@ class Console:
             await asyncio.sleep(_TICK_SECONDS)
             self._show(tick=True)
 
-    async def _watch(self, workers: Workers) -> None:
+    async def _watch(self, workers: WorkerControl) -> None:
         while True:
             await self._count(workers)
             await asyncio.sleep(_WORKERS_SECONDS)
 
-    async def _count(self, workers: Workers) -> None:
+    async def _count(self, workers: WorkerControl) -> None:
         running = await count(workers)
         if running != self.state.workers:
             self.state = replace(self.state, workers=running)

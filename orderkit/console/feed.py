@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
-import asyncpg
-
-from orderkit.console.state import Change, EventRow, OrderRow
+from orderkit.console.state import AttemptsRead, Change, ConsoleAttempt, EventRow, OrderRow
 from orderkit.errors import DependencyUnavailable
-from orderkit.store.database import AWAY, Connection, connect, queries
-from orderkit.store.rows import to_address
+from orderkit.store.console import check_alive, read_orders, recent_order_ids
+from orderkit.store.database import AWAY, Connection
+from orderkit.store.notifications import Notification, listening
+from orderkit.store.rows import Row, to_address
 
 logger = logging.getLogger(__name__)
 
-CHANNEL = "trellis_events"
 _AWAY: tuple[type[Exception], ...] = (*AWAY, DependencyUnavailable)
 # After a read, news gather this long: a burst is one read, and the kernel has time for others.
 _GATHER_SECONDS = 0.02
@@ -63,12 +61,9 @@ class Feed:
 
     async def _session(self) -> None:
         """Listen first, then catch up: nothing falls between the two."""
-        connection = await connect(self._database_url)
-        try:
-            connection.add_termination_listener(lambda *_: self._news.set())
-            await connection.add_listener(CHANNEL, self._heard)
+        async with listening(self._database_url, self._heard, self._news.set) as connection:
             async with asyncio.timeout(_ANSWER_SECONDS):
-                recent = [row["id"] async for row in queries.console_recent(connection, most=_RECENT_ORDERS)]
+                recent = await recent_order_ids(connection, _RECENT_ORDERS)
             behind = [*reversed(recent), *sorted(self._open.difference(recent))]
             for first in range(0, len(behind), _WHOLE_AT_ONCE):
                 await self._read(connection, [], behind[first : first + _WHOLE_AT_ONCE])
@@ -81,8 +76,6 @@ class Feed:
                 if event_ids:
                     await self._read(connection, event_ids, order_ids)
                     await asyncio.sleep(_GATHER_SECONDS)
-        finally:
-            connection.terminate()
 
     async def _wait(self, connection: Connection) -> None:
         """For news; raises one of AWAY when the connection is gone."""
@@ -92,22 +85,20 @@ class Feed:
                     await self._news.wait()
             except TimeoutError:
                 async with asyncio.timeout(_ANSWER_SECONDS):
-                    await queries.check_schema(connection)
+                    await check_alive(connection)
         self._news.clear()
         if connection.is_closed():
-            raise asyncpg.ConnectionDoesNotExistError("the connection was closed")
+            raise DependencyUnavailable("postgresql", "the connection was closed")
 
-    def _heard(self, _connection: Any, _pid: int, _channel: str, payload: Any) -> None:
-        told = json.loads(payload)
-        self._event_ids.add(told["id"])
-        self._order_ids.add(told["order_id"])
+    def _heard(self, notification: Notification) -> None:
+        self._event_ids.add(notification.event_id)
+        self._order_ids.add(notification.order_id)
         self._news.set()
 
     async def _read(self, connection: Connection, event_ids: list[int], order_ids: list[str]) -> None:
         """Some events, and every event of some orders, in one query."""
         async with asyncio.timeout(_ANSWER_SECONDS):
-            found = queries.console_orders(connection, event_ids=event_ids, order_ids=order_ids)
-            change = to_change([row async for row in found])
+            change = to_change(await read_orders(connection, event_ids, order_ids))
         for order in change.orders:
             if order.order_id in order_ids:
                 self._whole.add(order.order_id)
@@ -118,16 +109,19 @@ class Feed:
         self._changed(change)
 
 
-def to_change(rows: Iterable[asyncpg.Record]) -> Change:
+def to_change(rows: Iterable[Row]) -> Change:
     """Rows of the query console_orders."""
     known = list(rows)
     return Change(
         orders=tuple(_order(row) for row in known if row["state"] is not None),
         events=tuple(_event(event) for row in known for event in row["events"]),
+        attempts=tuple(
+            AttemptsRead(row["order_id"], row["read_at"], tuple(map(_attempt, row["attempts"]))) for row in known
+        ),
     )
 
 
-def _order(row: asyncpg.Record) -> OrderRow:
+def _order(row: Row) -> OrderRow:
     same = (
         "order_id",
         "state",
@@ -165,4 +159,17 @@ def _event(row: dict[str, Any]) -> EventRow:
         attempt=row["attempt"] or 0,
         outcome=row["outcome"],
         **{name: row[name] or "" for name in ("error", "worker", "run_id", "activity_id")},
+    )
+
+
+def _attempt(row: dict[str, Any]) -> ConsoleAttempt:
+    """From a row as JSON."""
+    return ConsoleAttempt(
+        step=row["step"],
+        number=row["attempt"],
+        outcome=row["outcome"],
+        error=row["error"],
+        started_at=datetime.fromisoformat(row["started_at"]),
+        ended_at=datetime.fromisoformat(row["ended_at"]) if row["ended_at"] else None,
+        worker=row["worker"],
     )

@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterable
 
 import ipywidgets as widgets
 
-from orderkit.api.models import PolicyName
 from orderkit.console.commands import Start, next_ids, start_commands
 from orderkit.core.faults import Scenario
 from orderkit.core.orders import MAX_DEADLINE_SECONDS, MIN_DEADLINE_SECONDS, Review
-from orderkit.core.policies import DEFAULT_DEADLINE_SECONDS
+from orderkit.core.policies import DEFAULT_DEADLINE_SECONDS, PolicyName
 
 MANY = 20
 _FIRST_ID = "demo-1"

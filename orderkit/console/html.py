@@ -6,30 +6,30 @@ from collections.abc import Sequence
 from datetime import datetime
 from html import escape
 
-from orderkit.console.palette import ATTEMPT_COLOURS, ORDER_COLOURS, SIGNS, WAITING, ink_on
-from orderkit.console.state import FORWARD_STEPS, STARTING, ConsoleState, EventRow, Order
+from orderkit.analysis.palette import ATTEMPT_COLOURS, GREY, OPEN, ORDER_COLOURS, SIGNS, WAITING, ink_on
+from orderkit.console.state import STARTING, ConsoleOrder, ConsoleState, EventRow
 from orderkit.core.orders import OrderState
-from orderkit.core.steps import Step
+from orderkit.core.steps import POLICY_STEPS, Step
 
 _MOST_EVENTS = 80
 
 
-def row_html(order: Order, now: datetime) -> str:
+def row_html(order: ConsoleOrder, now: datetime) -> str:
     """An order in the list: a chip for each step, then its end or the time left."""
-    chips = "".join(_chip(order, step) for step in FORWARD_STEPS)
+    chips = "".join(_chip(order, step) for step in POLICY_STEPS)
     last = badge(order.state) if order.closed else _left(order, now)
     return f'<div class="okc-row">{chips}<span class="okc-last">{last}</span></div>'
 
 
 def list_head_html() -> str:
     """The steps' names over the chips."""
-    names = "".join(f'<span class="okc-name"><i>{step}</i></span>' for step in FORWARD_STEPS)
+    names = "".join(f'<span class="okc-name"><i>{step}</i></span>' for step in POLICY_STEPS)
     return f'<div class="okc-row okc-dim">{names}<span class="okc-last">left, or end</span></div>'
 
 
 def badge(state: str) -> str:
     """A state in its colour."""
-    ground = ORDER_COLOURS.get(state, ORDER_COLOURS["open"])
+    ground = ORDER_COLOURS.get(state, ORDER_COLOURS[OPEN])
     text = escape(state.replace("_", " "))
     return f'<span class="okc-badge" style="background:{ground};color:{ink_on(ground)}">{text}</span>'
 
@@ -42,7 +42,7 @@ def head_html(state: ConsoleState) -> str:
         else f'<b class="okc-bad">○ {escape(state.trouble)}</b>'
     )
     counts = " ".join(
-        f'<span title="orders {name}">{_dot(ORDER_COLOURS.get(name, ORDER_COLOURS["open"]))}{count} {name}</span>'
+        f'<span title="orders {name}">{_dot(ORDER_COLOURS.get(name, ORDER_COLOURS[OPEN]))}{count} {name}</span>'
         for name, count in state.counts.items()
         if count or name in ("running", "shipped")
     )
@@ -64,7 +64,7 @@ def message_html(kind: str, text: str) -> str:
     return f'<div class="okc-message okc-{kind}" role="status">{sign} {escape(text)}</div>'
 
 
-def title_html(order: Order | None, now: datetime) -> str:
+def title_html(order: ConsoleOrder | None, now: datetime) -> str:
     """The selected order: its state, why it stopped, and its money."""
     if order is None:
         return '<div class="okc-dim">Start an order, or select one on the left.</div>'
@@ -88,7 +88,7 @@ def title_html(order: Order | None, now: datetime) -> str:
     return f'<div class="okc-lines">{"".join(f"<div>{line}</div>" for line in lines)}</div>'
 
 
-def events_html(order: Order | None) -> str:
+def events_html(order: ConsoleOrder | None) -> str:
     """The selected order's events, newest first."""
     if order is None:
         return ""
@@ -104,7 +104,7 @@ def plain_html(state: ConsoleState) -> str:
     """The orders as a table, for front ends without widgets."""
     if not state.orders:
         return "<p>The order console. Where no widgets are shown, run <code>console.table()</code> in a cell.</p>"
-    head = "".join(f"<th>{name}</th>" for name in ("order", "state", *FORWARD_STEPS, "charged", "refunded", "why"))
+    head = "".join(f"<th>{name}</th>" for name in ("order", "state", *POLICY_STEPS, "charged", "refunded", "why"))
     rows = "".join(_plain_row(order) for order in state.newest_first)
     balance = state.balance
     caption = (
@@ -119,7 +119,7 @@ def money(cents: int) -> str:
     return f"{cents / 100:,.2f}"
 
 
-def _chip(order: Order, step: str) -> str:
+def _chip(order: ConsoleOrder, step: str) -> str:
     progress = order.steps.get(step)
     if progress is None:
         return f'<span class="okc-chip okc-none" title="{step}: not yet">·</span>'
@@ -136,7 +136,7 @@ def _chip(order: Order, step: str) -> str:
     return f'<span class="okc-chip" style="{style}" title="{title}">{SIGNS[outcome]}{number}</span>'
 
 
-def _left(order: Order, now: datetime) -> str:
+def _left(order: ConsoleOrder, now: datetime) -> str:
     """The time left: a bar that the browser drains by itself, so that nothing is sent for it."""
     left = order.left_seconds(now)
     if left is None or order.row is None:
@@ -150,7 +150,7 @@ def _left(order: Order, now: datetime) -> str:
     )
 
 
-def _hint(order: Order, now: datetime) -> str:
+def _hint(order: ConsoleOrder, now: datetime) -> str:
     """What it does, or how long it took."""
     row = order.row
     if order.closed and row and row.closed_at:
@@ -165,7 +165,7 @@ def _hint(order: Order, now: datetime) -> str:
     return f"{escape(order.step)}, attempt {progress.attempts}: {progress.outcome.replace('_', ' ')}"
 
 
-def _money(order: Order) -> str:
+def _money(order: ConsoleOrder) -> str:
     row = order.row
     assert row is not None
     text = f"charged {money(row.charged_cents)} · refunded {money(row.refunded_cents)} · kept {money(order.kept_cents)}"
@@ -190,20 +190,20 @@ def _balance(state: ConsoleState) -> str:
     )
 
 
-def _event_row(order: Order, event: EventRow) -> str:
+def _event_row(order: ConsoleOrder, event: EventRow) -> str:
     name, outcome, css = event.type.replace("_", " "), "", ""
     if event.step is not None:
         name = f"{event.step} {event.attempt} {'starts' if event.type == 'step_started' else 'ends'}"
         css = ' class="okc-dim"'
     if event.outcome:
-        outcome = f"{_dot(ATTEMPT_COLOURS.get(event.outcome, '#8A8A8A'))}{event.outcome.replace('_', ' ')}"
+        outcome = f"{_dot(ATTEMPT_COLOURS.get(event.outcome, GREY))}{event.outcome.replace('_', ' ')}"
     detail = escape(event.error or event.detail)
     after = f"{order.seconds(event.ts):.2f} s"
     return f"<tr{css}><td>{after}</td><td>{escape(name)}</td><td>{outcome}</td><td>{detail}</td></tr>"
 
 
-def _plain_row(order: Order) -> str:
-    steps = (order.steps.get(step) for step in FORWARD_STEPS)
+def _plain_row(order: ConsoleOrder) -> str:
+    steps = (order.steps.get(step) for step in POLICY_STEPS)
     signs = [f"{SIGNS[step.outcome]} {step.attempts}" if step else "" for step in steps]
     row = order.row
     amounts = [money(row.charged_cents), money(row.refunded_cents)] if row else ["", ""]

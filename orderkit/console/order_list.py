@@ -8,7 +8,7 @@ from datetime import datetime
 import ipywidgets as widgets
 
 from orderkit.console.html import list_head_html, row_html
-from orderkit.console.state import Order
+from orderkit.console.state import ConsoleOrder
 
 _MOST_ROWS = 60
 
@@ -17,7 +17,7 @@ class _Row:
     """Widgets for one order; given to another when the list is full."""
 
     def __init__(self, select: Callable[[str], None], shared: Mapping[str, widgets.Widget]) -> None:
-        self.order = Order("")
+        self.order = ConsoleOrder("")
         self._picked = False
         self.button = widgets.Button(layout=shared["button"], style=shared["style"])
         self.button.on_click(lambda _: select(self.order.order_id))
@@ -26,7 +26,7 @@ class _Row:
         self.root = widgets.HBox([self.button, self.steps], layout=widgets.Layout(flex="0 0 auto", min_width="0"))
         self.root.add_class("okc-pick")
 
-    def show(self, order: Order, now: datetime) -> None:
+    def show(self, order: ConsoleOrder, now: datetime) -> None:
         if self.order.order_id != order.order_id:
             self.button.description = _short(order.order_id)
             self.button.tooltip = f"select {order.order_id}"
@@ -71,7 +71,7 @@ class OrderList:
         """As a person would."""
         self._rows[order_id].button.click()
 
-    def show(self, orders: Mapping[str, Order], picked: str | None, now: datetime, tick: bool = False) -> None:
+    def show(self, orders: Mapping[str, ConsoleOrder], picked: str | None, now: datetime, tick: bool = False) -> None:
         """Show what is new; on a tick, also what only time has changed."""
         added: list[_Row] = []
         for order_id, order in orders.items():

@@ -9,7 +9,7 @@ import ipywidgets as widgets
 
 from orderkit.console.commands import Cancel, Command, Decide, Via, change_address
 from orderkit.console.html import events_html, title_html
-from orderkit.console.state import Order
+from orderkit.console.state import ConsoleOrder
 from orderkit.console.timeline import timeline_html
 
 _ADDRESS = {"street": "38%", "city": "26%", "state": "14%", "zip": "18%"}
@@ -38,7 +38,7 @@ class OrderPanel:
         }
         for name, button in self.buttons.items():
             button.on_click(lambda _, name=name: act(name))
-        self._shown: Order | None = None
+        self._shown: ConsoleOrder | None = None
         self._filled_for: str | None = None
         # What grows is above and scrolls, so that no button moves away from the hand that wants to click it.
         scrolled = widgets.Layout(overflow="hidden auto", flex="1 1 auto", min_height="0")
@@ -69,7 +69,7 @@ class OrderPanel:
         via: Via = self.via.value
         return via
 
-    def show(self, order: Order | None, now: datetime, tick: bool = False) -> None:
+    def show(self, order: ConsoleOrder | None, now: datetime, tick: bool = False) -> None:
         """Show the order; on a tick, only what time has changed."""
         if tick and (order is None or order.closed):
             return
@@ -91,7 +91,7 @@ class OrderPanel:
             else:
                 button.disabled = f"{name}:{order.order_id}" in busy
 
-    def _fill_address(self, order: Order) -> None:
+    def _fill_address(self, order: ConsoleOrder) -> None:
         """Once its address is known; then the fields are the person's."""
         address = order.row.address if order.row else None
         self._filled_for = order.order_id if address else None

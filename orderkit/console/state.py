@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 
+from orderkit.core.events import AttemptState
 from orderkit.core.orders import ENDS, Address, OrderState
 from orderkit.core.steps import Step
 
-FORWARD_STEPS = (Step.RECEIVE, Step.VALIDATE, Step.REVIEW, Step.CHARGE, Step.PREPARE, Step.DISPATCH)
 STARTING = "starting"  # Temporal has the order, the database not yet
 _UNDECIDED = frozenset({STARTING, OrderState.RECEIVED, OrderState.VALIDATED, OrderState.IN_REVIEW})
 _MOST_ERRORS = 5
@@ -58,24 +58,34 @@ class OrderRow:
 
 
 @dataclass(frozen=True)
+class ConsoleAttempt:
+    """A row of the view trellis_attempts, which says what became of it."""
+
+    step: str
+    number: int
+    outcome: str  # a core.events.AttemptState
+    error: str
+    started_at: datetime
+    ended_at: datetime | None
+    worker: str
+
+
+@dataclass(frozen=True)
+class AttemptsRead:
+    """All attempts of an order in the order they started, at `read_at` by the database's clock."""
+
+    order_id: str
+    read_at: datetime
+    attempts: tuple[ConsoleAttempt, ...]
+
+
+@dataclass(frozen=True)
 class Change:
     """What one read brought."""
 
     orders: tuple[OrderRow, ...] = ()
     events: tuple[EventRow, ...] = ()
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """One attempt; `outcome` may also be running or lost, inferred as the view trellis_attempts does."""
-
-    step: str
-    number: int
-    outcome: str
-    error: str
-    started_at: datetime
-    ended_at: datetime | None
-    worker: str
+    attempts: tuple[AttemptsRead, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -87,12 +97,13 @@ class StepProgress:
 
 
 @dataclass(frozen=True)
-class Order:
-    """One order: its newest row and all its events known."""
+class ConsoleOrder:
+    """One order: its newest row, its attempts, and all its events known."""
 
     order_id: str
     row: OrderRow | None = None
     events: Mapping[int, EventRow] = field(default_factory=dict)
+    attempts_read: AttemptsRead | None = None
 
     @property
     def state(self) -> str:
@@ -122,31 +133,9 @@ class Order:
         return self.history[0].ts if self.history else LONG_AGO
 
     @property
-    def _ending_step(self) -> Step:
-        """It notes its own end just after it ended the order; were it lost, another attempt would follow."""
-        return Step.SHIP if self.state == OrderState.SHIPPED else Step.CLOSE
-
-    @cached_property
-    def attempts(self) -> tuple[Attempt, ...]:
+    def attempts(self) -> tuple[ConsoleAttempt, ...]:
         """In the order they started."""
-        starts = [event for event in self.history if event.type == "step_started"]
-        ends = {_attempt_key(event): event for event in self.history if event.type == "step_ended"}
-        last: dict[tuple[str, str], int] = {}
-        for start in starts:
-            activity = (start.run_id, start.activity_id)
-            last[activity] = max(last.get(activity, 0), start.attempt)
-        found = []
-        for start in starts:
-            end = ends.get(_attempt_key(start))
-            outcome = (end.outcome if end else None) or "running"
-            if start.attempt < last[start.run_id, start.activity_id]:
-                outcome = "lost" if outcome in ("running", "completed") else outcome
-            elif outcome == "running" and self.closed and start.step != self._ending_step:
-                outcome = "lost"
-            error, ended_at = (end.error, end.ts) if end else ("", None)
-            step = start.step or ""
-            found.append(Attempt(step, start.attempt, outcome, error, start.ts, ended_at, start.worker))
-        return tuple(found)
+        return self.attempts_read.attempts if self.attempts_read else ()
 
     @cached_property
     def steps(self) -> Mapping[str, StepProgress]:
@@ -163,9 +152,13 @@ class Order:
         return next((a.step for a in reversed(self.attempts) if a.step != Step.ADDRESS), "")
 
     @property
-    def errors(self) -> tuple[Attempt, ...]:
+    def errors(self) -> tuple[ConsoleAttempt, ...]:
         """The last attempts that did not succeed, newest first."""
-        bad = [attempt for attempt in reversed(self.attempts) if attempt.outcome not in ("completed", "running")]
+        bad = [
+            attempt
+            for attempt in reversed(self.attempts)
+            if attempt.outcome not in (AttemptState.COMPLETED, AttemptState.RUNNING)
+        ]
         return tuple(bad[:_MOST_ERRORS])
 
     def seconds(self, at: datetime) -> float:
@@ -210,7 +203,7 @@ class Balance:
 class ConsoleState:
     """Everything the console shows."""
 
-    orders: Mapping[str, Order] = field(default_factory=dict)
+    orders: Mapping[str, ConsoleOrder] = field(default_factory=dict)
     selected: str | None = None
     trouble: str | None = "connecting to PostgreSQL"  # None: news is pushed; else why not
     workers: int | None = None  # None: nobody told
@@ -219,22 +212,26 @@ class ConsoleState:
         """The state once the console has read this. Orders that it doesn't touch stay the same objects."""
         orders = dict(self.orders)
         for row in change.orders:
-            order = orders.get(row.order_id) or Order(row.order_id)
+            order = orders.get(row.order_id) or ConsoleOrder(row.order_id)
             if order.row is None or _newer(row, order.row):
                 orders[row.order_id] = replace(order, row=row)
+        for read in change.attempts:
+            order = orders.get(read.order_id) or ConsoleOrder(read.order_id)
+            if order.attempts_read is None or _newer(read, order.attempts_read):
+                orders[read.order_id] = replace(order, attempts_read=read)
         for order_id, events in _by_order(change.events).items():
-            order = orders.get(order_id) or Order(order_id)
+            order = orders.get(order_id) or ConsoleOrder(order_id)
             if any(event.id not in order.events for event in events):
                 orders[order_id] = replace(order, events={**order.events, **{event.id: event for event in events}})
         return replace(self, orders=orders)
 
     @property
-    def selection(self) -> Order | None:
+    def selection(self) -> ConsoleOrder | None:
         """The selected order."""
         return self.orders.get(self.selected) if self.selected else None
 
     @property
-    def newest_first(self) -> list[Order]:
+    def newest_first(self) -> list[ConsoleOrder]:
         """All orders."""
         return sorted(self.orders.values(), key=lambda order: (order.started_at, order.order_id), reverse=True)
 
@@ -258,13 +255,9 @@ class ConsoleState:
         )
 
 
-def _newer(row: OrderRow, than: OrderRow) -> bool:
+def _newer(row: OrderRow | AttemptsRead, than: OrderRow | AttemptsRead) -> bool:
     """The database's clock decides; at the same instant, anything fixed will do."""
     return (row.read_at, repr(row)) > (than.read_at, repr(than))
-
-
-def _attempt_key(event: EventRow) -> tuple[str, str, int]:
-    return event.run_id, event.activity_id, event.attempt
 
 
 def _by_order(events: Iterable[EventRow]) -> dict[str, list[EventRow]]:

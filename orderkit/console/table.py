@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from orderkit.console.state import ConsoleState, Order
+from orderkit.console.state import ConsoleOrder, ConsoleState
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +31,7 @@ def orders_frame(state: ConsoleState, now: datetime) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
 
 
-def _line(order: Order, now: datetime) -> tuple[object, ...]:
+def _line(order: ConsoleOrder, now: datetime) -> tuple[object, ...]:
     row = order.row
     charged, refunded, why = (row.charged_cents, row.refunded_cents, row.stop_reason) if row else (0, 0, "")
     amounts = (charged / 100, refunded / 100, order.kept_cents / 100)

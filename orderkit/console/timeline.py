@@ -5,35 +5,19 @@ from __future__ import annotations
 from datetime import datetime
 from html import escape
 
-from orderkit.console.palette import ATTEMPT_COLOURS, WAITING
-from orderkit.console.state import Attempt, Order
+from orderkit.analysis.palette import ATTEMPT_COLOURS, WAITING
+from orderkit.console.state import ConsoleAttempt, ConsoleOrder
+from orderkit.core.events import EventType, event_step
 from orderkit.core.orders import OrderState
 from orderkit.core.steps import Step
 
-# The row that an event is drawn in: that of the step that wrote it; the others are drawn in `close`.
-_EVENT_STEPS = {
-    "order_received": Step.RECEIVE,
-    "order_validated": Step.VALIDATE,
-    "review_opened": Step.REVIEW,
-    "order_approved": Step.REVIEW,
-    "payment_charged": Step.CHARGE,
-    "payment_declined": Step.CHARGE,
-    "package_prepared": Step.PREPARE,
-    "carrier_dispatched": Step.DISPATCH,
-    "order_shipped": Step.SHIP,
-    "address_changed": Step.ADDRESS,
-    "order_stopped": Step.STOP,
-    "shipment_recalled": Step.RECALL,
-    "payment_refunded": Step.REFUND,
-    "payment_voided": Step.REFUND,
-}
 # Scales that don't jump with every event.
 _SCALES = (0.5, 1, 2, 3, 5, 8, 10, 15, 20, 30, 60, 120, 300, 600, 1800, 3600)
 _TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60, 120, 300, 600)
 _MOST_BARS = 200
 
 
-def timeline_html(order: Order | None, now: datetime) -> str:
+def timeline_html(order: ConsoleOrder | None, now: datetime) -> str:
     """Attempts as bars, the review's waiting as a line, events as diamonds, over seconds since the order's start."""
     if order is None or not order.history:
         return ""
@@ -45,7 +29,7 @@ def timeline_html(order: Order | None, now: datetime) -> str:
     return f'<div class="okc-timeline" style="{grid}">{rows}{_axis(order, span)}</div>'
 
 
-def _span(order: Order, last: float) -> float:
+def _span(order: ConsoleOrder, last: float) -> float:
     wanted = 1.05 * max(last, 0.05)
     span = next((scale for scale in _SCALES if scale >= wanted), wanted)
     deadline = order.row.deadline_seconds if order.row else 0.0
@@ -57,7 +41,7 @@ def _tick(span: float) -> float:
     return next((scale for scale in _TICKS if span / scale <= 6), span / 4)
 
 
-def _row(order: Order, step: Step, last: float, span: float) -> str:
+def _row(order: ConsoleOrder, step: Step, last: float, span: float) -> str:
     attempts = [attempt for attempt in order.attempts if attempt.step == step]
     label = f"{step} ×{len(attempts)}" if len(attempts) > 1 else step
     marks = [_wait(order, last, span)] if step == Step.REVIEW else []
@@ -72,7 +56,9 @@ def _row(order: Order, step: Step, last: float, span: float) -> str:
     return f'<div class="okc-line"><span>{label}</span><div class="okc-track">{"".join(marks)}</div></div>'
 
 
-def _bar(order: Order, attempt: Attempt, following: Attempt | None, last: float, span: float) -> str:
+def _bar(
+    order: ConsoleOrder, attempt: ConsoleAttempt, following: ConsoleAttempt | None, last: float, span: float
+) -> str:
     start = order.seconds(attempt.started_at)
     known_end = order.seconds(attempt.ended_at) if attempt.ended_at else last
     # A hung attempt's own end is noted after Temporal gave it up; it must not hide the next one.
@@ -91,12 +77,14 @@ def _bar(order: Order, attempt: Attempt, following: Attempt | None, last: float,
     )
 
 
-def _wait(order: Order, last: float, span: float) -> str:
+def _wait(order: ConsoleOrder, last: float, span: float) -> str:
     """The review's waiting, from its opening to whatever ended it."""
-    opened = next((e for e in order.history if e.type == "review_opened"), None)
+    opened = next((e for e in order.history if e.type == EventType.REVIEW_OPENED), None)
     if opened is None:
         return ""
-    ends = (e for e in order.history if e.type in ("order_approved", "order_stopped") and e.id > opened.id)
+    ends = (
+        e for e in order.history if e.type in (EventType.ORDER_APPROVED, EventType.ORDER_STOPPED) and e.id > opened.id
+    )
     ended = next(ends, None)
     if ended is None and order.state != OrderState.IN_REVIEW:
         return ""
@@ -106,7 +94,7 @@ def _wait(order: Order, last: float, span: float) -> str:
     return f'<i class="okc-wait" style="{style}" title="waiting for the review"></i>'
 
 
-def _axis(order: Order, span: float) -> str:
+def _axis(order: ConsoleOrder, span: float) -> str:
     step = _tick(span)
     ticks = [step * number for number in range(int(0.95 * span / step) + 1)]
     marks = "".join(f'<span style="left:{_percent(tick, span)}">{tick:g} s</span>' for tick in ticks)
@@ -118,7 +106,8 @@ def _axis(order: Order, span: float) -> str:
 
 
 def _event_step(event_type: str) -> Step:
-    return _EVENT_STEPS.get(event_type, Step.CLOSE)
+    """The row that an event is drawn in."""
+    return event_step(event_type) or Step.CLOSE
 
 
 def _percent(seconds: float, span: float) -> str:

@@ -25,13 +25,17 @@ class View:
         self.head = widgets.HTML()
         self.message = widgets.HTML(layout=widgets.Layout(flex="1 1 200px", min_width="0"))
         self.workers = widgets.HTML(layout=widgets.Layout(flex="0 0 auto"))
-        self.levers = {
-            "kill": _lever("Kill worker", "bolt", "danger", "SIGKILL to every worker; the supervisor starts new ones"),
-            "stop": _lever("Stop workers", "stop", "", "stop the workers for good: nobody polls the task queues"),
-            "start-worker": _lever("Start worker", "play", "", "let one worker run"),
+        self.worker_buttons = {
+            "kill": _worker_button(
+                "Kill worker", "bolt", "danger", "SIGKILL to every worker; the supervisor starts new ones"
+            ),
+            "stop": _worker_button(
+                "Stop workers", "stop", "", "stop the workers for good: nobody polls the task queues"
+            ),
+            "start-worker": _worker_button("Start worker", "play", "", "let one worker run"),
         }
-        for name, lever in self.levers.items():
-            lever.on_click(lambda _, name=name: clicked(name))
+        for name, button in self.worker_buttons.items():
+            button.on_click(lambda _, name=name: clicked(name))
         self.form = StartForm(lambda copies: clicked(f"start-{copies}"))
         self.list = OrderList(selected)
         self.panel = OrderPanel(clicked)
@@ -39,8 +43,10 @@ class View:
         self.panel.root.layout = widgets.Layout(
             width="49%", height=_HEIGHT, min_width="400px", flex="1 1 400px", margin=_GAP
         )
-        levers = list(self.levers.values()) if has_workers else []
-        answer = widgets.HBox([self.message, self.workers, *levers], layout=widgets.Layout(align_items="center"))
+        worker_buttons = list(self.worker_buttons.values()) if has_workers else []
+        answer = widgets.HBox(
+            [self.message, self.workers, *worker_buttons], layout=widgets.Layout(align_items="center")
+        )
         body = widgets.HBox([self.list.root, self.panel.root], layout=widgets.Layout(flex_flow="row wrap"))
         css = widgets.HTML(f"<style>{_css()}</style>", layout=widgets.Layout(display="none"))
         self.root = widgets.VBox([css, self.head, self.form.root, answer, body])
@@ -64,16 +70,16 @@ class View:
         self.panel.lock(busy)
         for button in self.form.buttons:
             button.disabled = any(name.startswith("start-") and name != "start-worker" for name in busy)
-        for button in self.levers.values():
-            button.disabled = not busy.isdisjoint(self.levers)
+        for button in self.worker_buttons.values():
+            button.disabled = not busy.isdisjoint(self.worker_buttons)
 
     def freeze(self) -> None:
         """Lock everything, for good."""
-        for button in (*self.form.buttons, *self.panel.buttons.values(), *self.levers.values()):
+        for button in (*self.form.buttons, *self.panel.buttons.values(), *self.worker_buttons.values()):
             button.disabled = True
 
 
-def _lever(text: str, icon: str, style: str, tooltip: str) -> widgets.Button:
+def _worker_button(text: str, icon: str, style: str, tooltip: str) -> widgets.Button:
     layout = widgets.Layout(width="auto", flex="0 0 auto")
     return widgets.Button(description=text, icon=icon, button_style=style, tooltip=tooltip, layout=layout)
 

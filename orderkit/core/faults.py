@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from orderkit.core.steps import DECLINABLE, SCENARIO_STEPS, Step
+from orderkit.core.steps import POLICY_STEPS, SCENARIO_STEPS, Step
 from orderkit.errors import InvalidFaultPlan
 
 HANG_SECONDS = 300.0
+MAX_SCRIPT_ATTEMPTS = 1_000
+MAX_SLOW_DIGITS = 6  # of the milliseconds in `slow(…)`
 
 
 class FaultKind(StrEnum):
@@ -83,7 +85,7 @@ class FaultPlan:
 
 def parse_fault(text: str) -> Fault:
     """Read `error`, `hang`, `slow(250)` … ; raises InvalidFaultPlan."""
-    match = re.fullmatch(r"(?P<kind>[a-z_]+)(\((?P<ms>\d{1,6})\))?", text.strip())
+    match = re.fullmatch(rf"(?P<kind>[a-z_]+)(\((?P<ms>\d{{1,{MAX_SLOW_DIGITS}}})\))?", text.strip())
     kinds = [kind.value for kind in FaultKind]
     if match is None or match["kind"] not in kinds:
         raise InvalidFaultPlan(
@@ -129,10 +131,10 @@ def check_plan(plan: FaultPlan) -> None:
     for step, faults in plan.script.items():
         if step not in list(Step):
             raise InvalidFaultPlan(f"unknown step {step!r} in the script; use one of: {', '.join(Step)}")
-        if len(faults) > 1000:
-            raise InvalidFaultPlan(f"the script of {step!r} is longer than 1000 attempts")
+        if len(faults) > MAX_SCRIPT_ATTEMPTS:
+            raise InvalidFaultPlan(f"the script of {step!r} is longer than {MAX_SCRIPT_ATTEMPTS} attempts")
         for fault in map(parse_fault, faults):
-            if fault.kind is FaultKind.DECLINE and step not in DECLINABLE:
+            if fault.kind is FaultKind.DECLINE and step not in POLICY_STEPS:
                 raise InvalidFaultPlan(f"nobody can decline {step!r}, it is tried until done; use error or hang")
 
 

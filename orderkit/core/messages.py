@@ -6,6 +6,8 @@ from enum import StrEnum
 from orderkit.core.orders import Address, check_address, has_control_characters
 from orderkit.errors import Problem
 
+MAX_TEXT_CHARACTERS = 500  # of a name, a reason or a note
+
 
 @dataclass(frozen=True)
 class CancelOrder:
@@ -74,7 +76,7 @@ class Stop:
 
 
 @dataclass(frozen=True)
-class OrderStatus:
+class WorkflowStatus:
     """Answer of the query `status`, from the workflow's own memory."""
 
     order_id: str
@@ -111,7 +113,11 @@ def check_message(message: CancelOrder | UpdateAddress | ReviewDecision | Review
         case ReviewDecision() | ReviewOrder():
             texts = {"reviewer": message.reviewer, "note": message.note}
             required = ("reviewer",)
-    problems = [Problem(name, "at most 500 characters") for name, text in texts.items() if len(text) > 500]
+    problems = [
+        Problem(name, f"at most {MAX_TEXT_CHARACTERS} characters")
+        for name, text in texts.items()
+        if len(text) > MAX_TEXT_CHARACTERS
+    ]
     problems += [Problem(name, "no control characters") for name, text in texts.items() if has_control_characters(text)]
     problems += [Problem(name, "say who; it must not be empty") for name in required if not texts[name].strip()]
     if isinstance(message, UpdateAddress):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Protocol
 
 from orderkit.core.calls import Attempt, RefundResult, StopResult
+from orderkit.core.events import AttemptOutcome, EventType
 from orderkit.core.messages import Stop, StopKind, UpdateAddress
 from orderkit.core.orders import Address, OrderId, OrderInput, OrderState, PaymentId
 
@@ -18,7 +18,7 @@ class OrderStore(Protocol):
     async def create(self, order: OrderInput, started_at: datetime) -> None:
         """Create the row; the same order again changes nothing. Raises OrderConflict for a different one."""
 
-    async def move(self, order_id: OrderId, to: OrderState, event: str, payload: dict[str, str]) -> None:
+    async def move(self, order_id: OrderId, to: OrderState, event: EventType, payload: dict[str, str]) -> None:
         """Move the order to `to` unless it has been there. Raises StepRefused when its state forbids it."""
 
     async def open_payment(
@@ -92,15 +92,6 @@ class Clock(Protocol):
 
     def crash(self) -> None:
         """Kill this process on the spot."""
-
-
-class AttemptOutcome(StrEnum):
-    """How an attempt ended; `lost` and `running` are inferred by the view trellis_attempts."""
-
-    COMPLETED = "completed"
-    FAILED = "failed"
-    TIMED_OUT = "timed_out"
-    CANCELLED = "cancelled"
 
 
 @dataclass(frozen=True)

@@ -43,8 +43,11 @@ ACTIVITY_STEPS: dict[str, Step] = {
 
 STEP_ACTIVITIES: dict[Step, str] = {step: activity for activity, step in ACTIVITY_STEPS.items()}
 
-# What is tried until it is done cannot be declined: the compensations, and all that follows the point of no return.
-DECLINABLE = frozenset({Step.RECEIVE, Step.VALIDATE, Step.REVIEW, Step.CHARGE, Step.PREPARE, Step.DISPATCH})
+# Up to the point of no return: tried by the order's policy, and what the outside world may decline.
+POLICY_STEPS = (Step.RECEIVE, Step.VALIDATE, Step.REVIEW, Step.CHARGE, Step.PREPARE, Step.DISPATCH)
+
+# The whole way of an order that ships. All that is not in POLICY_STEPS is tried until it is done.
+FORWARD_STEPS = (*POLICY_STEPS, Step.SHIP)
 
 # A scenario's random faults strike these, the calls that reach outside; a script can strike any step.
 SCENARIO_STEPS = frozenset(

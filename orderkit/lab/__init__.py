@@ -1,15 +1,12 @@
-"""The lab: PostgreSQL, Temporal, workers and API as supervised processes of their own, with state in one folder.
-
-In a notebook: `from orderkit.lab import Lab, source`. Both load when they are asked for.
-"""
+"""What a notebook holds in its hand: `from orderkit.lab import Lab, source`. Both load when they are asked for."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from orderkit.lab.notebook import Lab
-    from orderkit.lab.notebook_display import source
+    from orderkit.lab.display import source
+    from orderkit.lab.lab import Lab
 
 __all__ = ["Lab", "source"]
 
@@ -17,11 +14,11 @@ __all__ = ["Lab", "source"]
 def __getattr__(name: str) -> object:
     """`Lab` and `source`, late."""
     if name == "Lab":
-        from orderkit.lab.notebook import Lab
+        from orderkit.lab.lab import Lab
 
         return Lab
     if name == "source":
-        from orderkit.lab.notebook_display import source
+        from orderkit.lab.display import source
 
         return source
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,1 +1,1 @@
-"""What the lessons need beside the lab: checks of the exercises."""
+"""What the lessons need beside the lab: the checks of their exercises, their props, and the bug museum."""

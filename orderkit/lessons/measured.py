@@ -3,47 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
+
+from orderkit.lab.display import Order
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     import pandas as pd
 
 
-class LastStatus(Protocol):
-    """What the API said of an order that has ended."""
-
-    @property
-    def state(self) -> str:
-        """Its end."""
-
-    @property
-    def policy(self) -> str | None:
-        """The retry policy's name."""
-
-    @property
-    def started_at(self) -> datetime | None:
-        """When its workflow started."""
-
-    @property
-    def closed_at(self) -> datetime | None:
-        """When its row had its end."""
-
-
-class EndedOrder(Protocol):
-    """What `lab.orders.wait` returns."""
-
-    @property
-    def name(self) -> str:
-        """What the notebook calls it."""
-
-    @property
-    def last(self) -> LastStatus | None:
-        """How it was when it was last looked at."""
-
-
-def measured(orders: Iterable[EndedOrder], deadline_seconds: float = 15.0) -> pd.DataFrame:
+def measured(orders: Iterable[Order], deadline_seconds: float = 15.0) -> pd.DataFrame:
     """One line an order, judged by this deadline whatever its own was; for comparison.compare and time_to_outcome.
 
     Columns: order str, policy str, state str, duration_seconds float64, deadline_seconds float64, within_deadline bool.

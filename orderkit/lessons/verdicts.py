@@ -11,7 +11,7 @@ _tries: Counter[str] = Counter()  # misses of each exercise, since the kernel st
 
 
 @dataclass(frozen=True)
-class Finding:
+class Observation:
     """One thing that was looked at."""
 
     ok: bool
@@ -22,7 +22,7 @@ class Finding:
 class Verdict:
     """Truthy when the exercise is solved."""
 
-    findings: tuple[Finding, ...]
+    findings: tuple[Observation, ...]
     hint: str = ""
 
     def __bool__(self) -> bool:
@@ -41,7 +41,7 @@ class Verdict:
         return f'<div style="{style}">{"<br>".join(map(escape, self._lines()))}</div>'
 
 
-def verdict(exercise: str, findings: Sequence[Finding], hints: Sequence[str]) -> Verdict:
+def verdict(exercise: str, findings: Sequence[Observation], hints: Sequence[str]) -> Verdict:
     """Solved, or with the next of `hints`; the last one stays."""
     if all(finding.ok for finding in findings):
         _tries.pop(exercise, None)

@@ -1,4 +1,4 @@
-"""One pool per process, and the named queries."""
+"""One pool per process, and connections of their own."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any, TypeAlias
 
-import aiosql
 import asyncpg
 
 from orderkit.errors import DependencyUnavailable
@@ -29,16 +27,8 @@ AWAY: tuple[type[Exception], ...] = (
     asyncpg.InternalClientError,
     asyncpg.InterfaceError,
 )
-
-
-def sql_folder() -> Path:
-    """The folder `sql`: inside the installed package, else in the repository."""
-    packaged = Path(__file__).parents[1] / "_sql"
-    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "sql"
-
-
-# The functions are made from the .sql files, so no type checker can know them.
-queries: Any = aiosql.from_path(sql_folder() / "queries", "asyncpg", mandatory_parameters=False)
+# What it raises where the schema is not this version's.
+WRONG_SCHEMA = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.UndefinedFunctionError)
 
 
 async def _prepare(connection: Any) -> None:

@@ -8,9 +8,11 @@ from datetime import datetime
 
 import asyncpg
 
+from orderkit.core.events import AttemptOutcome
 from orderkit.core.orders import OrderId
-from orderkit.core.ports import AttemptOutcome, AttemptRecord
-from orderkit.store.database import Pool, queries
+from orderkit.core.ports import AttemptRecord
+from orderkit.store.database import Pool
+from orderkit.store.queries import queries
 
 
 class PostgresAttemptLog:

@@ -7,7 +7,8 @@ import logging
 from pogo_core.util import migrate as pogo
 from pogo_core.util import sql as pogo_sql
 
-from orderkit.store.database import Connection, connect, sql_folder
+from orderkit.store.database import Connection, connect
+from orderkit.store.queries import sql_folder
 
 logger = logging.getLogger(__name__)
 logger.addHandler(logging.NullHandler())  # pogo warns of each migration that it applies

@@ -8,6 +8,7 @@ from datetime import datetime
 import asyncpg
 
 from orderkit.core.calls import RefundResult, StopResult
+from orderkit.core.events import EventType
 from orderkit.core.messages import Stop, StopKind, UpdateAddress
 from orderkit.core.orders import (
     ENDS,
@@ -31,7 +32,8 @@ from orderkit.errors import (
     StepRefused,
     first_line,
 )
-from orderkit.store.database import Pool, queries
+from orderkit.store.database import Pool
+from orderkit.store.queries import queries
 from orderkit.store.rows import to_address, to_amount
 
 
@@ -77,7 +79,7 @@ class PostgresOrders:
             raise OrderNotFound(f"no order {order_id}")
         return OrderState(state)
 
-    async def move(self, order_id: OrderId, to: OrderState, event: str, payload: dict[str, str]) -> None:
+    async def move(self, order_id: OrderId, to: OrderState, event: EventType, payload: dict[str, str]) -> None:
         """Move the order to `to` unless it has been there. Raises StepRefused when its state forbids it."""
         moved = await queries.move_order(
             self._pool, order_id=order_id, to_state=to, from_states=sources(to), event=event, payload=payload

@@ -1,10 +1,15 @@
-"""Between domain objects and columns: money is cents in code and numeric(12,2) in SQL."""
+"""Rows, and the way between domain objects and columns: money is cents in code and numeric(12,2) in SQL."""
 
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import TypeAlias
+
+import asyncpg
 
 from orderkit.core.orders import Address
+
+Row: TypeAlias = asyncpg.Record  # a row of a query; its columns are those that the query names
 
 
 def to_amount(cents: int) -> Decimal:

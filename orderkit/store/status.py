@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import asyncpg
 
 from orderkit.core.orders import ENDS, OrderId, OrderState
-from orderkit.store.database import Pool, queries
+from orderkit.store.database import Pool
+from orderkit.store.queries import queries
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from orderkit.core.orders import ENDS
-from orderkit.store.database import Pool, queries
+from orderkit.store.database import Pool
+from orderkit.store.queries import queries
 
 
 @dataclass(frozen=True)

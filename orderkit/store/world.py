@@ -8,7 +8,8 @@ from dataclasses import asdict
 from orderkit.core.calls import RefundResult
 from orderkit.core.orders import Address, OrderId, PaymentId
 from orderkit.errors import KeyRefused
-from orderkit.store.database import Pool, queries
+from orderkit.store.database import Pool
+from orderkit.store.queries import queries
 from orderkit.store.rows import to_amount, to_cents
 
 

@@ -36,18 +36,18 @@ with workflow.unsafe.imports_passed_through():
         CancelOrder,
         DispatchFailed,
         OrderResult,
-        OrderStatus,
         ReviewDecision,
         ReviewOrder,
         Stop,
         StopKind,
         UpdateAddress,
+        WorkflowStatus,
     )
     from orderkit.core.orders import OrderInput, OrderState, Review, check_order_id, shipping_workflow_id
     from orderkit.core.policies import Deadline
     from orderkit.core.steps import SHIPPING_QUEUE, Step
-    from orderkit.workflows.desk import MessageDesk
     from orderkit.workflows.failures import dispatch_attempts, no_row, stop_for
+    from orderkit.workflows.messages import OrderMessages
     from orderkit.workflows.options import run_step
     from orderkit.workflows.shipping import ShippingWorkflow
 
@@ -62,7 +62,7 @@ class OrderWorkflow:
     def __init__(self, order: OrderInput) -> None:
         self._order = order
         self._deadline = Deadline(order.deadline_seconds)
-        self._desk = MessageDesk(order)
+        self._messages = OrderMessages(order)
         self._step = Step.RECEIVE
         self._shipping_runs = 0
         self._compensations: list[Step] = []
@@ -85,7 +85,7 @@ class OrderWorkflow:
                 await self._uninterrupted(_finished(forward))
                 await self._uninterrupted(self._compensate(stop))
                 return self._result_of(stop, await self._uninterrupted(self._end(OrderState(stop.kind), stop.reason)))
-            self._desk.past_no_return = True
+            self._messages.note_dispatched()
             if forward.done() or stop.by == "deadline":
                 # The carrier has the package, so the order ships, whatever became of the way there.
                 forward.cancel()
@@ -97,19 +97,19 @@ class OrderWorkflow:
     async def _go_forward(self) -> None:
         order = self._order
         await self._forward_step(Step.RECEIVE, self._order_input())
-        self._desk.row_exists = True
+        self._messages.note_row(exists=True)
         await self._forward_step(Step.VALIDATE, self._order_input())
         if order.review is not Review.NONE:
             await self._forward_step(Step.REVIEW, self._order_input())
-            await self._desk.wait_for_review()
+            await self._messages.wait_for_review()
         self._compensations.append(Step.REFUND)
         await self._forward_step(Step.CHARGE, self._charge_input())
         await self._ship_package()
-        self._desk.past_no_return = True
+        self._messages.note_dispatched()
         await self._ship()
 
     async def _forward_step(self, step: Step, step_input: StepInput) -> None:
-        if self._desk.stopping:
+        if self._messages.stopping:
             # A cancel can be lost when a message and a completion arrive together (sdk-python #620).
             raise asyncio.CancelledError
         self._step = step
@@ -119,7 +119,7 @@ class OrderWorkflow:
         """Run the shipping child; again while the carrier cannot be had and the time lasts."""
         attempts: dict[Step, int] = {}
         self._compensations.append(Step.RECALL)
-        while not self._desk.stopping:
+        while not self._messages.stopping:
             self._step = Step.DISPATCH
             self._shipping_runs += 1
             run = self._shipping_runs
@@ -154,32 +154,34 @@ class OrderWorkflow:
         """Wait until something wants the order stopped; None once it is shipped."""
 
         def something_happened() -> bool:
-            desk = self._desk
-            asked = desk.open_stop is not None or workflow.cancellation_reason() is not None
-            return forward.done() or desk.past_no_return or asked
+            messages = self._messages
+            asked = messages.open_stop is not None or workflow.cancellation_reason() is not None
+            return forward.done() or messages.past_no_return or asked
 
         left = self._deadline.forward_left_seconds(self._elapsed_seconds())
         try:
-            if not self._desk.past_no_return:
+            if not self._messages.past_no_return:
                 await workflow.wait_condition(something_happened, timeout=timedelta(seconds=left))
-            if self._desk.past_no_return:
+            if self._messages.past_no_return:
                 await workflow.wait_condition(forward.done)
         except TimeoutError:
-            return self._desk.request_stop(self._deadline_stop())
+            return self._messages.request_stop(self._deadline_stop())
         except asyncio.CancelledError:
             pass
         if forward.done() and not forward.cancelled() and forward.exception() is None:
             return None
-        if self._desk.open_stop is not None:
-            return self._desk.open_stop
-        if not forward.done() and not self._desk.past_no_return:
-            return self._desk.request_stop(Stop(StopKind.CANCELLED, "cancelled in Temporal", "Temporal", native=True))
+        if self._messages.open_stop is not None:
+            return self._messages.open_stop
+        if not forward.done() and not self._messages.past_no_return:
+            return self._messages.request_stop(
+                Stop(StopKind.CANCELLED, "cancelled in Temporal", "Temporal", native=True)
+            )
         if not forward.done():
             return await self._next_stop(forward)
-        return self._desk.request_stop(stop_for(forward))
+        return self._messages.request_stop(stop_for(forward))
 
     def _deadline_stop(self) -> Stop:
-        if self._desk.waits_for_human:
+        if self._messages.waits_for_human:
             return Stop(StopKind.CANCELLED, "nobody reviewed the order in time", "deadline")
         seconds = self._order.deadline_seconds
         return Stop(StopKind.FAILED, f"the {seconds:g} s deadline came near during {self._step}", "deadline")
@@ -198,18 +200,18 @@ class OrderWorkflow:
         except Exception as error:
             if not no_row(error):
                 raise
-            self._desk.settle_stop(stopped=True)
+            self._messages.settle_stop(stopped=True)
             self._compensations.clear()
-            self._desk.row_exists = False
+            self._messages.note_row(exists=False)
             return True
-        self._desk.settle_stop(result.stopped)
+        self._messages.settle_stop(result.stopped)
         if result.stopped:
-            self._desk.row_exists = True
+            self._messages.note_row(exists=True)
         return result.stopped
 
     async def _compensate(self, stop: Stop) -> None:
         """Undo in reverse order; each step is retried until it succeeds."""
-        if not self._desk.row_exists:
+        if not self._messages.row_exists:
             return
         while self._compensations:
             self._step = self._compensations.pop()
@@ -227,7 +229,7 @@ class OrderWorkflow:
     # The end
 
     async def _end(self, state: OrderState, reason: str) -> OrderResult:
-        self._desk.ended = True
+        self._messages.note_end()
         await workflow.wait_condition(workflow.all_handlers_finished)
         shipped = state is OrderState.SHIPPED
         return OrderResult(
@@ -251,72 +253,71 @@ class OrderWorkflow:
     @workflow.signal(name="cancel_order")
     def cancel_order_signal(self, message: CancelOrder) -> None:
         """Stop the order, unless the carrier has the package."""
-        self._desk.signalled(lambda: self._desk.cancel(message))
+        self._messages.signalled(lambda: self._messages.cancel(message))
 
     @workflow.signal(name="update_address")
     async def update_address_signal(self, message: UpdateAddress) -> None:
         """Send the package elsewhere, unless the carrier has it."""
         try:
-            await self._desk.change_address(message)
+            await self._messages.change_address(message)
         except ApplicationError as error:
-            self._desk.refused.append(error.message)
+            self._messages.note_refusal(error)
 
     @workflow.signal(name="approve_order")
     def approve_order_signal(self, message: ReviewDecision) -> None:
         """Approve the order."""
-        self._desk.signalled(lambda: self._desk.review(ReviewOrder(True, message.reviewer, message.note)))
+        self._messages.signalled(lambda: self._messages.review(ReviewOrder(True, message.reviewer, message.note)))
 
     @workflow.signal(name="reject_order")
     def reject_order_signal(self, message: ReviewDecision) -> None:
         """Reject the order, which cancels it."""
-        self._desk.signalled(lambda: self._desk.review(ReviewOrder(False, message.reviewer, message.note)))
+        self._messages.signalled(lambda: self._messages.review(ReviewOrder(False, message.reviewer, message.note)))
 
     @workflow.signal(name="dispatch_failed")
     def dispatch_failed_signal(self, message: DispatchFailed) -> None:
-        """From the shipping child: the carrier could not be had."""
-        self._desk.dispatch_failures.append(message)
+        """From the shipping child: the carrier could not be had. The child's failure, which follows, is acted on."""
 
     @workflow.update(name="cancel")
     async def cancel_update(self, message: CancelOrder) -> Answer:
         """Stop the order; answers once the database has decided."""
-        self._desk.cancel(message)
-        return await self._desk.stop_answer()
+        self._messages.cancel(message)
+        return await self._messages.stop_answer()
 
     @cancel_update.validator
     def _cancel_validator(self, message: CancelOrder) -> None:
-        self._desk.check_cancel(message)
+        self._messages.check_cancel(message)
 
     @workflow.update(name="address")
     async def address_update(self, message: UpdateAddress) -> Answer:
         """Send the package elsewhere; answers once the database has decided."""
-        return await self._desk.change_address(message)
+        return await self._messages.change_address(message)
 
     @address_update.validator
     def _address_validator(self, message: UpdateAddress) -> None:
-        self._desk.check_address(message)
+        self._messages.check_address(message)
 
     @workflow.update(name="review")
     async def review_update(self, message: ReviewOrder) -> Answer:
         """Approve or reject."""
-        self._desk.review(message)
-        return Answer("approved") if message.approve else await self._desk.stop_answer()
+        self._messages.review(message)
+        return Answer("approved") if message.approve else await self._messages.stop_answer()
 
     @review_update.validator
     def _review_validator(self, message: ReviewOrder) -> None:
-        self._desk.check_review(message)
+        self._messages.check_review(message)
 
     @workflow.query
-    def status(self) -> OrderStatus:
+    def status(self) -> WorkflowStatus:
         """Where the order stands, from the workflow's own memory."""
-        return OrderStatus(
+        return WorkflowStatus(
             order_id=self._order.order_id,
             step=self._step,
-            review=self._desk.review_state,
-            stop=self._desk.open_stop or self._desk.stop,
-            past_no_return=self._desk.past_no_return,
+            review=self._messages.review_state,
+            stop=self._messages.open_stop or self._messages.stop,
+            past_no_return=self._messages.past_no_return,
             shipping_runs=self._shipping_runs,
             deadline_left_seconds=self._deadline.left_seconds(self._elapsed_seconds()),
-            refused=self._desk.refused,
+            refused=self._messages.refused,
         )
 
     # Details
@@ -346,7 +347,7 @@ class OrderWorkflow:
         )
 
     def _charge_input(self) -> ChargeInput:
-        decision = self._desk.decision
+        decision = self._messages.decision
         return ChargeInput(
             order_id=self._order.order_id,
             faults=self._order.faults,

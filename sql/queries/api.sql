@@ -3,17 +3,9 @@
 -- name: order_status^
 -- Everything about an order's state in one row: its columns, its payment, the step in hand, attempts by step, the last errors.
 WITH attempts AS MATERIALIZED (
-    SELECT
-        step,
-        attempt,
-        min(id) FILTER (WHERE type = 'step_started') AS start_id,
-        max(ts) AS ts,
-        max(outcome) AS outcome,
-        max(error) AS error,
-        attempt < max(attempt) OVER (PARTITION BY run_id, activity_id) AS was_retried
-    FROM trellis_events
-    WHERE order_id = :order_id AND step IS NOT NULL
-    GROUP BY run_id, activity_id, step, attempt
+    SELECT step, attempt, outcome, error, started_at, ended_at, start_event_id
+    FROM trellis_attempts
+    WHERE order_id = :order_id
 )
 SELECT
     o.id,
@@ -34,7 +26,7 @@ SELECT
     o.closed_at,
     p.status AS payment_status,
     p.amount AS payment_amount,
-    (SELECT a.step FROM attempts AS a WHERE a.step <> 'address' ORDER BY a.start_id DESC NULLS LAST LIMIT 1) AS step,
+    (SELECT a.step FROM attempts AS a WHERE a.step <> 'address' ORDER BY a.start_event_id DESC LIMIT 1) AS step,
     (
         SELECT jsonb_object_agg(c.step, c.made)
         FROM (SELECT a.step, count(*) AS made FROM attempts AS a GROUP BY a.step) AS c
@@ -42,16 +34,10 @@ SELECT
     (
         SELECT jsonb_agg(to_jsonb(l) ORDER BY l.ts DESC)
         FROM (
-            SELECT a.step, a.attempt, a.ts, coalesce(nullif(a.outcome, 'completed'), 'lost') AS outcome,
-                coalesce(a.error, '') AS error
+            SELECT a.step, a.attempt, coalesce(a.ended_at, a.started_at) AS ts, a.outcome, a.error
             FROM attempts AS a
-            WHERE a.outcome <> 'completed' OR a.was_retried
-                -- The step that ends an order notes its own end just after. Were it lost, another attempt would follow.
-                OR (
-                    a.outcome IS NULL AND o.closed_at IS NOT NULL
-                    AND a.step <> CASE o.state WHEN 'shipped' THEN 'ship' ELSE 'close' END
-                )
-            ORDER BY a.start_id DESC
+            WHERE a.outcome NOT IN ('completed', 'running')
+            ORDER BY a.start_event_id DESC
             LIMIT 5
         ) AS l
     ) AS errors

@@ -5,7 +5,7 @@
 SELECT id FROM trellis_orders ORDER BY created_at DESC, id DESC LIMIT :most;
 
 -- name: console_orders
--- The orders of some events as they stand now, with those events; all events of the orders named. Amounts in cents.
+-- The orders of some events as they stand now, with those events and all attempts; all events of the orders named. Amounts in cents.
 -- An order's first event is older than its row: until then every column of the order is null.
 SELECT
     n.order_id,
@@ -26,7 +26,9 @@ SELECT
     o.started_at,
     o.closed_at,
     clock_timestamp() AS read_at,
-    n.events
+    n.events,
+    (SELECT coalesce(jsonb_agg(to_jsonb(a) ORDER BY a.start_event_id), '[]')
+     FROM trellis_attempts AS a WHERE a.order_id = n.order_id) AS attempts
 FROM (
     SELECT e.order_id, jsonb_agg(to_jsonb(e) ORDER BY e.id) AS events
     FROM trellis_events AS e

@@ -15,14 +15,16 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
 import orderkit.analysis
 from orderkit.analysis import charts, frames
 from orderkit.analysis.comparison import COMPARISON, compare
+from orderkit.analysis.palette import ATTEMPT_COLOURS, ORDER_COLOURS
 from orderkit.analysis.prediction import predict
 from orderkit.analysis.simulation import simulate_order
-from orderkit.analysis.style import ATTEMPT_COLOURS, INK, ORDER_COLOURS
+from orderkit.analysis.style import INK
 from orderkit.core.faults import FaultPlan, Scenario, parse_plan
 from orderkit.core.orders import OrderId
 from orderkit.core.policies import BUDGET, SPEC, Policy
@@ -182,7 +184,7 @@ def visible_texts(chart: Figure) -> list[Text]:
         for label, place in zip(axis.get_ticklabels(which="both"), axis.get_ticklocs(minor=False), strict=False)
         if not min(limits) <= place <= max(limits)
     }
-    return [text for text in found if text not in ticks]
+    return [text for text in found if isinstance(text, Text) and text not in ticks]
 
 
 def check_complete(chart: Figure) -> None:
@@ -237,7 +239,12 @@ def test_orders_that_have_not_ended_are_charted(summaries: pd.DataFrame) -> None
 
 
 def test_the_notebooks_dark_style_changes_nothing(attempts: pd.DataFrame) -> None:
-    dark = {"figure.facecolor": "black", "text.color": "white", "xtick.color": "white", "font.size": 30.0}
+    dark: dict[Any, Any] = {
+        "figure.facecolor": "black",
+        "text.color": "white",
+        "xtick.color": "white",
+        "font.size": 30.0,
+    }
     with matplotlib.rc_context(dark):
         chart = charts.attempts_by_step(attempts)
         image = chart._repr_png_()
@@ -258,7 +265,7 @@ def test_pyplots_global_state_is_left_alone() -> None:
 
 
 def bar_ends(chart: Figure) -> list[float]:
-    return [round(bar.get_x() + bar.get_width(), 2) for bar in chart.axes[0].patches]
+    return [round(bar.get_x() + bar.get_width(), 2) for bar in chart.axes[0].patches if isinstance(bar, Rectangle)]
 
 
 def test_a_lost_attempt_reaches_to_the_next_one() -> None:
@@ -297,7 +304,7 @@ def dtypes(frame: pd.DataFrame) -> dict[str, str]:
     return {str(name): str(dtype) for name, dtype in frame.dtypes.items()}
 
 
-MAKERS: list[tuple[Callable[[Iterable[Any]], pd.DataFrame], dict[str, str], list[dict[str, Any]]]] = [
+MAKERS: list[tuple[Callable[[Iterable[Any]], pd.DataFrame], dict[str, str], list[dict[Any, Any]]]] = [
     (frames.attempts_frame, frames.ATTEMPTS, HARD["killed"].attempts),
     (frames.timeline_frame, frames.TIMELINE, HARD["calm"].timeline().to_dict("records")),
     (

@@ -39,7 +39,7 @@ def test_every_problem_is_named_and_no_pattern_is_shown() -> None:
     with pytest.raises(InvalidOrder) as caught:
         start_body(items=["TEA,0,5", "TEA,1,-5"], address=", , ,?")
     fields = {problem.field for problem in caught.value.problems}
-    assert {"items.0.qty", "items.1.unit_price", "initial_address.street", "initial_address.zip"} <= fields
+    assert {"items[0].qty", "items[1].unit_price", "initial_address.street", "initial_address.zip"} <= fields
     assert "^" not in str(caught.value)
 
 
@@ -47,15 +47,15 @@ def test_every_problem_is_named_and_no_pattern_is_shown() -> None:
     ("arguments", "told"),
     [
         (("x", "--item", ""), "sku,quantity,price"),
-        (("x", "--item", "TEA,0,5"), "items.0.qty: "),
-        (("x", "--item", "TEA,1,-5"), "items.0.unit_price: "),
-        (("x", "--item", "TEA,1,1e99"), "items.0.unit_price: "),
-        (("x", "--item", "TEA,1,nan"), "items.0.unit_price: "),
+        (("x", "--item", "TEA,0,5"), "items[0].qty: "),
+        (("x", "--item", "TEA,1,-5"), "items[0].unit_price: "),
+        (("x", "--item", "TEA,1,1e99"), "items[0].unit_price: "),
+        (("x", "--item", "TEA,1,nan"), "items[0].unit_price: "),
         (("x", "--address", ""), "street, city, state, zip"),
         (("x", "--address", "nowhere"), "street, city, state, zip"),
         (("x", "--address", ",,,"), "initial_address.street: "),
         (("x", "--address", f"{'x' * 1000},a,b,12345"), "initial_address.street: "),
-        (("x", *("--item", f"{'x' * 100_000},1,1") * 10), "items.0.sku: "),
+        (("x", *("--item", f"{'x' * 100_000},1,1") * 10), "items[0].sku: "),
         (("x", *("--item", "TEA,1,1") * 10_000), "items: "),
         (("a/b",), "order_id: use 1 to 64 letters"),
         (("..",), "order_id: "),

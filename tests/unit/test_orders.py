@@ -89,7 +89,7 @@ def test_the_default_order_is_valid() -> None:
         ({"items": [Item("x", 0)]}, "items[0].quantity"),
         ({"items": [Item("x", -1)]}, "items[0].quantity"),
         ({"items": [Item("x", 1, -5)]}, "items[0].unit_price"),
-        ({"items": [Item("x", 1, 0)]}, "items"),
+        ({"items": [Item("x", 1, 0)]}, "items[0].unit_price"),
         ({"items": [Item(" ")]}, "items[0].sku"),
         ({"address": replace(DEFAULT_ADDRESS, street=" ")}, "address.street"),
         ({"address": replace(DEFAULT_ADDRESS, street="???")}, "address.street"),

@@ -8,14 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orderkit.analysis.assumptions import FORWARD_STEPS, Assumptions, Gap, measured_overheads
+from orderkit.analysis.assumptions import Assumptions, measured_overheads
 from orderkit.analysis.comparison import COMPARISON, compare, interval
 from orderkit.analysis.grid import Grid
 from orderkit.analysis.prediction import Prediction, predict, predict_by_simulation, standard_error
 from orderkit.analysis.simulation import SimulatedOrder, simulate_order, simulate_orders
 from orderkit.core.faults import FaultPlan, Scenario, decide, parse_plan
 from orderkit.core.policies import BUDGET, SPEC, UNTIL_DONE, Policy
-from orderkit.core.steps import Step
+from orderkit.core.steps import FORWARD_STEPS, Step
+from orderkit.store.measurements import Gap
 
 ORIGINAL = FaultPlan(Scenario.ORIGINAL)
 ORDERS = 1_000

@@ -6,12 +6,12 @@ from typing import Any
 
 from temporalio import activity
 
-from orderkit.activities import ShippingActivities, current_attempt
-from orderkit.audit.rules import STATE_EVENTS
 from orderkit.business import flaky_call
 from orderkit.core.calls import DispatchResult, StepInput
+from orderkit.core.events import STATE_EVENTS, EventType
 from orderkit.core.orders import Address, OrderId, OrderState
 from orderkit.core.ports import OrderStore
+from orderkit.worker.activities import ShippingActivities, current_attempt
 
 NOTE_STATE = "note_state_activity"
 
@@ -58,6 +58,6 @@ class LabelledShipping(ShippingActivities):
         async with flaky_call(current_attempt(call), business.clock):
             tracking = await business.carrier.dispatch(call.order_id, call.order_id, call.address)
             await business.orders.move(
-                call.order_id, OrderState.DISPATCHED, "carrier_dispatched", {"tracking": tracking}
+                call.order_id, OrderState.DISPATCHED, EventType.CARRIER_DISPATCHED, {"tracking": tracking}
             )
             return DispatchResult(tracking)

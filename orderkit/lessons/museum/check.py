@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from orderkit.audit.rules import FindingKind
-from orderkit.lessons.bench import attempts, provider
+from orderkit.lessons.findings import attempts, provider
 from orderkit.lessons.museum.tour import Museum
-from orderkit.lessons.verdicts import Finding, Verdict, verdict
+from orderkit.lessons.verdicts import Observation, Verdict, verdict
 
 CLERK = "hasty-clerk"
 _HINTS = (
@@ -20,19 +20,19 @@ async def clerk_is_convicted(museum: Museum) -> Verdict:
     return verdict("clerk_is_convicted", await _clerk_is_convicted(museum), _HINTS)
 
 
-async def _clerk_is_convicted(museum: Museum) -> list[Finding]:
+async def _clerk_is_convicted(museum: Museum) -> list[Observation]:
     visit = museum.last(CLERK)
     if visit is None or visit.faults in ("", "calm"):
-        return [Finding(False, "the clerk's last order had no faults of yours: await museum.visit(…, faults=…)")]
+        return [Observation(False, "the clerk's last order had no faults of yours: await museum.visit(…, faults=…)")]
     outcomes = [outcome.replace("_", " ") for step, outcome in visit.attempts if step == "charge"]
-    tried = Finding(len(outcomes) > 1, f"charge had {attempts(len(outcomes))}: {', '.join(outcomes) or 'none'}")
+    tried = Observation(len(outcomes) > 1, f"charge had {attempts(len(outcomes))}: {', '.join(outcomes) or 'none'}")
     taken = visit.ledger.count("charge")
-    charged = Finding(taken > 1, provider("took the money", taken))
+    charged = Observation(taken > 1, provider("took the money", taken))
     kinds = visit.kinds
-    found = Finding(FindingKind.CHARGED_TWICE in kinds, f"the auditor found: {', '.join(kinds) or 'nothing'}")
+    found = Observation(FindingKind.CHARGED_TWICE in kinds, f"the auditor found: {', '.join(kinds) or 'nothing'}")
     if not (tried.ok and charged.ok and found.ok):
         return [tried, charged, found]
     mended = await museum.mended(CLERK, visit.faults)
     also = ", ".join(mended.kinds) or "nothing"
-    acquitted = Finding(not mended.kinds, f"in OrderWorkflow, under the same faults, it found: {also}")
+    acquitted = Observation(not mended.kinds, f"in OrderWorkflow, under the same faults, it found: {also}")
     return [tried, charged, found, acquitted]

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from orderkit.activities import OrderActivities, ShippingActivities
 from orderkit.audit.rules import FindingKind
+from orderkit.core.events import EventType
 from orderkit.core.messages import CancelOrder, ReviewDecision, UpdateAddress
 from orderkit.core.orders import Address, OrderInput, Review
 from orderkit.lessons.museum.activities import LabelledShipping
@@ -18,12 +18,13 @@ from orderkit.lessons.museum.hard_deadline import HardDeadline, execution_timeou
 from orderkit.lessons.museum.hasty_clerk import Clerk, HastyClerk
 from orderkit.lessons.museum.old_label import OldLabel
 from orderkit.lessons.museum.polite_cancel import PoliteCancel
+from orderkit.worker.activities import OrderActivities, ShippingActivities
 
 Message = CancelOrder | UpdateAddress | ReviewDecision
 
 
 @dataclass(frozen=True)
-class Saying:
+class TimedMessage:
     """A signal, sent as soon as the order has an event of type `after`, or has started the step of that name."""
 
     after: str
@@ -44,7 +45,7 @@ class Exhibit:
     fix: str
     right: str
     script: Mapping[str, list[str]] = field(default_factory=dict)
-    sayings: tuple[Saying, ...] = ()
+    messages: tuple[TimedMessage, ...] = ()
     review: Review = Review.NONE
     deadline_seconds: float = 15.0
     order_activities: type[OrderActivities] = OrderActivities
@@ -70,7 +71,7 @@ EXHIBITS: tuple[Exhibit, ...] = (
         fix="Register the refund before the charge is scheduled; on every way out, run what is registered.",
         right="orderkit/workflows/order.py",
         script={"prepare": ["hang", "hang", "hang"]},
-        sayings=(Saying("prepare", "cancel_order", CancelOrder("found it cheaper", "the customer")),),
+        messages=(TimedMessage("prepare", "cancel_order", CancelOrder("found it cheaper", "the customer")),),
     ),
     Exhibit(
         name="free-tea",
@@ -100,9 +101,9 @@ EXHIBITS: tuple[Exhibit, ...] = (
         found=frozenset({FindingKind.WRONG_LABEL}),
         fix="Read the address when the label is printed; the database refuses a label that is out of date.",
         right="orderkit/business.py",
-        sayings=(
-            Saying("review_opened", "update_address", _MOVED),
-            Saying("address_changed", "approve_order", _APPROVED),
+        messages=(
+            TimedMessage(EventType.REVIEW_OPENED, "update_address", _MOVED),
+            TimedMessage(EventType.ADDRESS_CHANGED, "approve_order", _APPROVED),
         ),
         review=Review.HUMAN,
         shipping_activities=LabelledShipping,
@@ -120,9 +121,9 @@ EXHIBITS: tuple[Exhibit, ...] = (
         found=frozenset({FindingKind.PAST_DEADLINE}),
         fix="Give every signal one argument with a type, a dataclass; Temporal decodes what arrives into that type.",
         right="orderkit/workflows/order.py",
-        sayings=(
-            Saying("review_opened", "update_address", _MOVED),
-            Saying("address_changed", "approve_order", _APPROVED),
+        messages=(
+            TimedMessage(EventType.REVIEW_OPENED, "update_address", _MOVED),
+            TimedMessage(EventType.ADDRESS_CHANGED, "approve_order", _APPROVED),
         ),
         review=Review.HUMAN,
         deadline_seconds=4,

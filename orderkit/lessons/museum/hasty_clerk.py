@@ -7,12 +7,12 @@ import uuid
 from temporalio import activity, workflow
 
 with workflow.unsafe.imports_passed_through():
-    from orderkit.activities import OrderActivities, current_attempt
     from orderkit.core.calls import ChargeInput
     from orderkit.core.messages import OrderResult
     from orderkit.core.orders import OrderInput, OrderState, PaymentId
     from orderkit.core.steps import Step
     from orderkit.lessons.museum.steps import result, run_step
+    from orderkit.worker.activities import OrderActivities, current_attempt
 
 
 class Clerk(OrderActivities):

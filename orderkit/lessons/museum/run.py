@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import Any
 
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
@@ -16,24 +15,24 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.worker import Worker
 
-from orderkit.attempts import RecordAttempts
 from orderkit.business import Business
 from orderkit.core.faults import FaultPlan, check_plan, parse_fault
 from orderkit.core.orders import OrderId, OrderInput, order_workflow_id
 from orderkit.core.steps import ORDER_QUEUE
 from orderkit.errors import InvalidFaultPlan
 from orderkit.lessons.museum.activities import NoteActivities
-from orderkit.lessons.museum.exhibits import Exhibit, Saying
+from orderkit.lessons.museum.exhibits import Exhibit, TimedMessage
 from orderkit.store.database import Pool
 from orderkit.store.events import PostgresAttemptLog, Reader
 from orderkit.store.orders import PostgresOrders
 from orderkit.store.world import SimulatedCarrier, SimulatedPaymentProvider
+from orderkit.temporal.orders import TASK_TIMEOUT
+from orderkit.worker.attempts import RecordAttempts
 
 _LOOK_SECONDS = 0.02
 _MESSAGE_SECONDS = 5.0  # what a message waits for comes within this, or never
 _AFTER_DEADLINE_SECONDS = 0.5  # an order that is still open then stays so …
 _SURE_END_SECONDS = 5.0  # … unless the server or OrderWorkflow is about to end it, on a busy machine
-_TASK_TIMEOUT = timedelta(seconds=2)
 
 Handle = WorkflowHandle[Any, Any]
 
@@ -120,7 +119,7 @@ async def _start(
                     order,
                     id=order_workflow_id(order.order_id),
                     task_queue=ORDER_QUEUE if mended else museum_queue(order.order_id),
-                    task_timeout=_TASK_TIMEOUT,
+                    task_timeout=TASK_TIMEOUT,
                     execution_timeout=limit,
                     id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                 )
@@ -134,12 +133,12 @@ async def _see_through(exhibit: Exhibit, order: OrderInput, handle: Handle, pool
     """Say what the exhibit's customer says; wait for the end, as long after the deadline as `patience_seconds`."""
     reader = Reader(pool)
 
-    async def say() -> None:
-        for saying in exhibit.sayings:
-            if await _reached(saying, order.order_id, reader):
-                await handle.signal(saying.signal, saying.message)
+    async def send() -> None:
+        for each in exhibit.messages:
+            if await _reached(each, order.order_id, reader):
+                await handle.signal(each.signal, each.message)
 
-    saying = asyncio.create_task(say())
+    sending = asyncio.create_task(send())
     status = WorkflowExecutionStatus.RUNNING
     try:
         async with asyncio.timeout(order.deadline_seconds + patience_seconds):
@@ -149,20 +148,20 @@ async def _see_through(exhibit: Exhibit, order: OrderInput, handle: Handle, pool
     except TimeoutError:
         pass  # still running, and that is a result
     finally:
-        saying.cancel()
-        (said,) = await asyncio.gather(saying, return_exceptions=True)
-    if isinstance(said, Exception):
-        raise said
+        sending.cancel()
+        (sent,) = await asyncio.gather(sending, return_exceptions=True)
+    if isinstance(sent, Exception):
+        raise sent
     return Ran(order.order_id, status.name.lower())
 
 
-async def _reached(saying: Saying, order_id: OrderId, reader: Reader) -> bool:
+async def _reached(message: TimedMessage, order_id: OrderId, reader: Reader) -> bool:
     """Wait for the moment of a message; False when it does not come."""
     try:
         async with asyncio.timeout(_MESSAGE_SECONDS):
             while True:
                 events = await reader.events(order_id)
-                if any(saying.after in (event["type"], event["step"]) for event in events):
+                if any(message.after in (event["type"], event["step"]) for event in events):
                     return True
                 await asyncio.sleep(_LOOK_SECONDS)
     except TimeoutError:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from contextlib import suppress
-from typing import Protocol
 
 from temporalio.client import Client
 from temporalio.service import RPCError
@@ -14,31 +13,22 @@ from orderkit.audit.audit import audit
 from orderkit.core.faults import FaultPlan, parse_plan
 from orderkit.core.orders import ENDS, OrderId, order_workflow_id
 from orderkit.errors import OrderkitError, WaitExpired
+from orderkit.lab.lab import Lab
 from orderkit.lessons.museum.display import Listing, Visit, lasting
 from orderkit.lessons.museum.exhibits import EXHIBITS, Exhibit
 from orderkit.lessons.museum.run import Ran, run_exhibit, run_mended
-from orderkit.lessons.passes import between_passes
-from orderkit.reconcile import reconcile_now
+from orderkit.lessons.reconcile_passes import between_passes
 from orderkit.store.database import Pool
 from orderkit.store.events import Reader
+from orderkit.worker.reconcile import reconcile_now
 
 _TIDY_SECONDS = 30.0
-
-
-class Building(Protocol):
-    """What the museum asks of a Lab."""
-
-    async def _connect(self) -> Client:
-        """Temporal."""
-
-    async def _open_pool(self) -> Pool:
-        """PostgreSQL."""
 
 
 class Museum:
     """The exhibits by name. Each visit runs a new order on the lab's servers; the museum brings its own worker."""
 
-    def __init__(self, lab: Building) -> None:
+    def __init__(self, lab: Lab) -> None:
         self._lab = lab
         self._visits: dict[str, Visit] = {}  # the last one to each exhibit
         self._hints: Counter[str] = Counter()
@@ -122,7 +112,7 @@ class Museum:
         return Listing(("exhibit", "somebody said"), tuple((exhibit.name, exhibit.symptom) for exhibit in EXHIBITS))
 
     async def _servers(self) -> tuple[Client, Pool]:
-        return await self._lab._connect(), await self._lab._open_pool()
+        return await self._lab.connect_temporal(), await self._lab.open_pool()
 
     async def _seen(self, exhibit: Exhibit, ran: Ran, faults: str) -> Visit:
         client, pool = await self._servers()

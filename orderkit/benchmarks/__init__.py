@@ -1,0 +1,1 @@
+"""Everything that measures, each with its baseline beside it."""

@@ -1,0 +1,72 @@
+"""`audit`, `reconcile`: whether the money is right, and making it right."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from orderkit.cli.output import Json, answer, err, out, table
+from orderkit.errors import OrderNotFound
+
+
+def audit_command(
+    order_ids: Annotated[list[str] | None, typer.Argument(help="Only these orders; all by default.")] = None,
+    json: Json = False,
+) -> None:
+    """Compare Temporal's history, the database and the outside ledgers. Exit status 1 on any disagreement."""
+    from orderkit.audit.audit import AuditReport, audit
+    from orderkit.stack.target import find_target
+    from orderkit.store.database import open_pool
+    from orderkit.temporal.client import connect_temporal
+
+    target = find_target()
+
+    async def run() -> AuditReport:
+        with err.status("Auditing …") as status:
+            async with open_pool(target.database_url) as pool:
+                client = await connect_temporal(target.temporal)
+                return await audit(pool, client, order_ids or None, lambda done: status.update(f"{done} orders …"))
+
+    report = asyncio.run(run())
+    if order_ids and report.orders < (named := len(set(order_ids))):
+        raise OrderNotFound(f"the database knows {report.orders} of the {named} orders named; see: orderkit order list")
+    rows = [(f.order_id, f.kind, f.evidence) for f in report.findings]
+
+    def show() -> None:
+        if rows:
+            out.print(table(("order", "finding", "evidence"), rows))
+        out.print(f"{report.orders} orders, {len(rows)} findings")
+
+    answer(json, asdict(report), show)
+    if report.findings:
+        raise typer.Exit(1)
+
+
+def reconcile_command(json: Json = False) -> None:
+    """Settle orders whose workflow was terminated or is gone; needs a worker."""
+    from orderkit.core.calls import ReconcileResult
+    from orderkit.stack.target import find_target
+    from orderkit.temporal.client import connect_temporal
+    from orderkit.worker.reconcile import reconcile_now
+
+    target = find_target()
+
+    async def run() -> ReconcileResult:
+        return await reconcile_now(await connect_temporal(target.temporal))
+
+    with err.status("Reconciling …"):
+        result = asyncio.run(run())
+
+    def show() -> None:
+        out.print(table(("order", "settled as"), result.settled.items()) if result.settled else "nothing to settle")
+
+    answer(json, asdict(result), show)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    app.command("audit")(audit_command)
+    app.command("reconcile")(reconcile_command)

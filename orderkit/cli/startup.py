@@ -1,0 +1,58 @@
+"""Start the local stack for a command, and stop it however the command ends: Ctrl-C, a closed terminal, SIGTERM."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from orderkit.cli.output import err
+
+if TYPE_CHECKING:
+    from orderkit.stack.stack import Stack
+
+_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
+@contextmanager
+def interrupted_once() -> Iterator[None]:
+    """Inside, the first of these signals raises KeyboardInterrupt; those after it are ignored, so that ending ends."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        for each in _SIGNALS:
+            signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    before = {each: signal.signal(each, interrupt) for each in _SIGNALS}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def stop() -> list[str]:
+    """Bring the lab down, also when the terminal is gone and can be told nothing; returns the names of what ran."""
+    from orderkit.settings import find_home
+    from orderkit.stack.jupyter import end_orphans
+    from orderkit.stack.lifecycle import down
+
+    orphans = end_orphans(find_home())
+    try:
+        with err.status("Stopping …"):
+            return [*orphans, *down()]
+    except OSError:
+        return [*orphans, *down()]
+
+
+def start(workers: int = 1) -> Stack:
+    """Bring the stack up, telling what happens."""
+    from orderkit.stack.lifecycle import up
+
+    with err.status("Starting …") as status:
+        stack = up(workers=workers, progress=lambda line: status.update(f"{line} …"))
+    for notice in stack.notices:
+        err.print(f"[yellow]note:[/] {notice}")
+    return stack

@@ -1,0 +1,36 @@
+"""What the worker buttons do."""
+
+from __future__ import annotations
+
+import asyncio
+
+from orderkit.errors import OrderkitError
+from orderkit.stack.controls import WorkerControl
+
+ANNOUNCEMENTS = {
+    "kill": "SIGKILL sent; waiting until new workers poll",
+    "stop": "Stopping the workers",
+    "start-worker": "Starting a worker",
+}
+
+
+async def control(button: str, workers: WorkerControl) -> str:
+    """Do it, and say what is so now; raises orderkit's errors."""
+    match button:
+        case "kill":
+            await workers.kill()
+            return "The workers were killed, and new ones poll"
+        case "stop":
+            await workers.stop()
+            return "No worker runs: orders wait where they are"
+        case _:
+            await workers.start(1)
+            return "One worker polls both task queues"
+
+
+async def count(workers: WorkerControl) -> int:
+    """In a thread: it asks the supervisor, which may take a moment. None run when nobody answers."""
+    try:
+        return await asyncio.to_thread(lambda: workers.count)
+    except OrderkitError:
+        return 0

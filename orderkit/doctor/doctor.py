@@ -1,0 +1,120 @@
+"""`doctor`: what is wrong, and how to mend it. Works when everything is down, and without a local lab."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orderkit.doctor.machine import Check, check_folder, check_platform, check_ports, check_programs
+from orderkit.errors import DependencyUnavailable, OrderkitError
+from orderkit.settings import find_home
+from orderkit.stack.processes import processes_of, tree
+from orderkit.stack.readiness import QUEUES, health, live_pollers
+from orderkit.stack.stack import Stack, find_stack
+from orderkit.stack.status import status
+from orderkit.stack.target import Target, is_elsewhere
+from orderkit.temporal.server import is_serving
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+_UP = "orderkit up"
+
+
+def doctor(home: Path | None = None) -> list[Check]:
+    """Look at everything; takes a few seconds at most. Blocks: in a notebook, call it in a thread."""
+    return list(_examine((home or find_home()).resolve()))
+
+
+def _examine(home: Path) -> Iterator[Check]:
+    yield from check_platform()
+    yield from check_programs()
+    try:
+        stack = find_stack(home) if home.is_dir() else None
+        external = is_elsewhere()
+        target = Target.of_stack(stack) if stack and not external else Target.from_environment()
+    except OrderkitError as error:
+        yield Check("settings", False, str(error), "set or unset what it names")
+        return
+    if external:
+        yield Check("mode", True, "servers that ORDERKIT_DATABASE_URL and TEMPORAL_* name; no local lab")
+    else:
+        yield from check_folder(home)
+        yield from check_ports(stack)
+        yield from _check_processes(home, stack)
+        if stack is None:
+            return  # whoever answers on the usual ports is not ours
+    yield from asyncio.run(_check_services(target, "" if external else _UP))
+
+
+def _check_processes(home: Path, stack: Stack | None) -> Iterator[Check]:
+    if stack is None:
+        yield Check("supervisord", False, "no lab was ever started here", _UP)
+    for row in status(home):
+        fine = row.state in ("running", "starting")
+        detail = f"{row.state}" + (f", pid {row.pid}, {row.memory_mb:.0f} MB" if row.pid else "")
+        log = f" Its log: {stack.log(row.name)}" if stack else ""
+        yield Check(row.name, fine, f"{detail}{': ' + row.problem if row.problem else ''}", f"{_UP}.{log}")
+    supervised = tree(stack.supervisor.pid()) if stack and stack.alive() else set()
+    strays = [
+        f"{process.name()} (pid {process.pid})" for process in processes_of(home) if process.pid not in supervised
+    ]
+    yield Check("stray processes", not strays, ", ".join(strays) or "none", "orderkit down")
+
+
+async def _check_services(target: Target, remedy: str) -> list[Check]:
+    settings = target.settings
+    found = [check async for check in _check_database(target, remedy)]
+    found += [check async for check in _check_temporal(target, remedy)]
+    answer = await asyncio.to_thread(health, settings.api_host, settings.api_port)
+    detail = f"{target.api_url}/health: {answer or 'no answer'}"
+    return [*found, Check("API", answer.startswith("200"), detail, remedy or "start it: orderkit api")]
+
+
+async def _check_database(target: Target, remedy: str) -> AsyncIterator[Check]:
+    from orderkit.store.migrations import pending
+
+    try:
+        missing = await pending(target.database_url)
+    except DependencyUnavailable as error:
+        yield Check("database", False, str(error), remedy or "start PostgreSQL, or correct ORDERKIT_DATABASE_URL")
+        return
+    except Exception as error:  # a refusal: wrong password, no such database, no right to look
+        yield Check("database", False, f"{type(error).__name__}: {error}", remedy or "correct ORDERKIT_DATABASE_URL")
+        return
+    yield Check("database", True, "answers")
+    detail = f"not applied: {', '.join(missing)}" if missing else "current"
+    yield Check("schema", not missing, detail, "orderkit db migrate")
+
+
+async def _check_temporal(target: Target, remedy: str) -> AsyncIterator[Check]:
+    mend = remedy or "start it, or correct TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE"
+    try:
+        client = await _connect(target)
+    except DependencyUnavailable as error:
+        yield Check("Temporal", False, str(error), mend)
+        return
+    if not await is_serving(client):
+        yield Check("Temporal", False, f"the frontend or its namespace {client.namespace} is not well", mend)
+        return
+    yield Check(
+        "Temporal", True, f"answers at {client.service_client.config.target_host}, namespace {client.namespace}"
+    )
+    for queue in QUEUES:
+        try:
+            who = await live_pollers(client, queue, target.stack)
+        except DependencyUnavailable as error:
+            yield Check(f"queue {queue}", False, str(error), mend)
+            continue
+        detail = f"polled by {', '.join(who)}" if who else "no worker polls it: orders wait"
+        yield Check(f"queue {queue}", bool(who), detail, remedy or "start a worker: orderkit worker")
+
+
+async def _connect(target: Target) -> Client:
+    if target.stack:
+        return await target.stack.connect_quietly()
+    from orderkit.temporal.client import connect_temporal
+
+    return await connect_temporal(target.temporal)

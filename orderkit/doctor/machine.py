@@ -1,0 +1,120 @@
+"""The doctor's look at the machine: what is installed, the folder, the disk, the ports."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from orderkit.errors import LabError
+from orderkit.stack import postgres, temporal
+from orderkit.stack.stack import Stack
+from orderkit.stack.tcp_ports import PREFERRED, TITLES, holder, is_free, listens
+
+_FREE_MB = 500
+_OLDEST_PYTHON = (3, 11)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing the doctor looked at; `remedy` says how to mend it, or is empty."""
+
+    name: str
+    ok: bool
+    detail: str
+    remedy: str = ""
+
+
+def check_platform() -> Iterator[Check]:
+    """Python and the operating system."""
+    wanted = ".".join(map(str, _OLDEST_PYTHON))
+    remedy = f"install Python {wanted} or newer and make the environment anew"
+    yield Check("Python", sys.version_info >= _OLDEST_PYTHON, platform.python_version(), remedy)
+    system = f"{platform.system()} {platform.release()}, {platform.machine()}"
+    if sys.platform == "win32":
+        remedy = "the local lab needs WSL: wsl --install, then work inside it; or use docker-compose.yml"
+        yield Check("operating system", False, system, remedy)
+    elif "microsoft" in platform.release().lower() and str(Path.cwd()).startswith("/mnt/"):
+        remedy = "move the project into WSL's own file system (cd ~), where files are fast and permissions work"
+        yield Check("operating system", False, f"{system}: WSL, in a folder of Windows", remedy)
+    else:
+        yield Check("operating system", True, system)
+
+
+def check_programs() -> Iterator[Check]:
+    """The servers' programs, and what notebooks need."""
+    yield _version_of("PostgreSQL program", lambda: postgres.binary("postgres"))
+    yield _version_of("Temporal program", temporal.binary)
+    for package in ("supervisor", "jupyterlab", "ipywidgets"):
+        found = importlib.util.find_spec(package) is not None
+        detail = importlib.metadata.version(package) if found else "not installed"
+        yield Check(package, found, detail, f"pip install {package}")
+
+
+def check_folder(home: Path) -> Iterator[Check]:
+    """The lab's folder: writable, with space."""
+    existing = next(folder for folder in (home, *home.parents) if folder.exists())
+    inside = [existing, *(home.iterdir() if existing == home and os.access(home, os.R_OK | os.X_OK) else [])]
+    locked = [path.name for path in inside if path.name != postgres.DATA_FOLDER and not os.access(path, os.W_OK)]
+    remedy = f"make it yours (sudo chown -R $USER {home}), or choose another with ORDERKIT_HOME"
+    yield Check(
+        "lab folder", not locked, f"{home}" + (f": not writable: {', '.join(locked)}" if locked else ""), remedy
+    )
+    free_mb = shutil.disk_usage(existing).free // 2**20
+    remedy = (
+        f"free some space: PostgreSQL alone takes 60 MB, and stops when the disk is full; {_FREE_MB} MB are comfortable"
+    )
+    yield Check("disk space", free_mb >= _FREE_MB, f"{free_mb:,} MB free", remedy)
+
+
+def check_ports(stack: Stack | None) -> Iterator[Check]:
+    """Who listens where the lab does, or would."""
+    if stack is None or not stack.alive():
+        for name, port in PREFERRED.items():
+            free = is_free(port)
+            detail = "free" if free else f"taken by {holder(port)}; the lab will take another and say which"
+            yield Check(f"port {port} ({TITLES[name]})", True, detail)
+        return
+    known = stack.supervisor.processes()
+    for name, port in asdict(stack.ports).items():
+        owner = name.partition("_")[0]
+        pid = stack.supervisor.pid() if owner == "supervisor" else known[owner].pid
+        if not pid:
+            detail = "free" if is_free(port) else f"taken by {holder(port)} while ours is down"
+            yield Check(
+                f"port {port} ({TITLES[name]})",
+                detail == "free",
+                detail,
+                "orderkit down, then orderkit up: it takes another",
+            )
+        else:
+            ours = listens(pid, port)
+            detail = f"ours (pid {pid})" if ours else f"pid {pid} does not listen there"
+            yield Check(
+                f"port {port} ({TITLES[name]})",
+                ours,
+                detail,
+                "it may be starting; else: orderkit down, then orderkit up",
+            )
+
+
+def _version_of(name: str, binary: Callable[[], Path]) -> Check:
+    try:
+        path = binary()
+        said = subprocess.run([str(path), "--version"], capture_output=True, text=True, timeout=20)
+    except LabError as error:
+        return Check(name, False, "missing", str(error))
+    except (OSError, subprocess.SubprocessError) as error:
+        return Check(
+            name, False, f"does not run: {error}", "make the environment anew (its wheel is of another platform?)"
+        )
+    return Check(
+        name, said.returncode == 0, f"{said.stdout.strip() or said.stderr.strip()}, {path}", "make the environment anew"
+    )

@@ -1,0 +1,147 @@
+"""How things show themselves in a notebook: plain text for every front end, HTML with inline styles for the others.
+
+Nothing here shows a time, a port or a numbered id unless that is its purpose (`Links`), so that strict nbval can
+compare it. Colours come with text or a sign, and grounds stay the theme's own: dark themes and projectors work.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+from orderkit.analysis.palette import BAD, BADGE_COLOURS, GOOD, OPEN, SIGNS
+from orderkit.contract import AttemptList, OrderStatus
+from orderkit.core.orders import OrderId, order_workflow_id
+
+_CARD = (
+    "display:inline-block;min-width:30em;padding:.7em 1em;font-size:115%;line-height:1.7;"
+    "border:1px solid #8A8A8A;border-left-width:.5em;border-radius:6px"
+)
+
+
+@dataclass(frozen=True)
+class Order:
+    """An order as it was when it was last looked at; `await lab.orders.status(order)` looks again.
+
+    `name` is what the notebook calls it; `id` is its real id, which ends in a number when the name was taken.
+    """
+
+    name: str
+    id: OrderId
+    last: OrderStatus | None = None  # None right after the start
+    signs: tuple[tuple[str, str], ...] = ()  # each step with a sign for each of its attempts
+
+    @property
+    def state(self) -> str:
+        """Where it stood; `started` before anybody looked."""
+        return self.last.state if self.last else "started"
+
+    @property
+    def outcome(self) -> str | None:
+        """How it ended; None while it has not."""
+        return self.last.outcome if self.last else None
+
+    @property
+    def reason(self) -> str:
+        """Why it was stopped, empty if it was not."""
+        return (self.last.stop_reason or "").replace(self.id, self.name) if self.last else ""
+
+    @property
+    def workflow_id(self) -> str:
+        """Its workflow in Temporal."""
+        return order_workflow_id(self.id)
+
+    def seen(self, status: OrderStatus, attempts: AttemptList) -> Order:
+        """The same order with what is known now."""
+        signs: dict[str, str] = {}
+        for attempt in attempts.attempts:
+            signs[attempt.step] = signs.get(attempt.step, "") + SIGNS[attempt.outcome]
+        return Order(self.name, self.id, status, tuple(signs.items()))
+
+    def __repr__(self) -> str:
+        return f"Order {self.name}: {self.state}" + (f" ({self.reason})" if self.reason else "")
+
+    def _repr_html_(self) -> str:
+        ground = BADGE_COLOURS[self.outcome or OPEN]
+        badge = f"padding:.15em .7em;border-radius:1em;color:#fff;background:{ground};font-weight:bold"
+        lines = [f'<b>Order {escape(self.name)}</b> &nbsp; <span style="{badge}">{escape(self.state)}</span>']
+        if self.signs:
+            lines.append(" &nbsp;·&nbsp; ".join(f"{escape(step)} {signs}" for step, signs in self.signs))
+        if self.last and self.last.payment:
+            lines.append(f"payment: {self.last.payment.status}, {self.last.payment.amount}")
+        if self.reason:
+            lines.append(f"why: {escape(self.reason)}")
+        return f'<div style="{_CARD};border-left-color:{ground}">{"<br>".join(lines)}</div>'
+
+
+@dataclass(frozen=True)
+class Links(Mapping[str, str]):
+    """Addresses by name, to click on. They hold ports and ids: a cell that shows them is not compared."""
+
+    addresses: dict[str, str]
+
+    def __getitem__(self, name: str) -> str:
+        return self.addresses[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.addresses)
+
+    def __len__(self) -> int:
+        return len(self.addresses)
+
+    def __repr__(self) -> str:
+        return "\n".join(f"{name}: {url}" for name, url in self.addresses.items())
+
+    def _repr_html_(self) -> str:
+        links = (
+            f'<li><a href="{escape(url)}" target="_blank" rel="noopener">{escape(name)}</a> '
+            f"<code>{escape(url)}</code></li>"
+            for name, url in self.addresses.items()
+        )
+        return f'<ul style="font-size:115%">{"".join(links)}</ul>'
+
+
+@dataclass(frozen=True)
+class Audit:
+    """How many orders were audited, and every disagreement found, as (order, finding, evidence)."""
+
+    orders: int
+    findings: tuple[tuple[str, str, str], ...]
+
+    def __repr__(self) -> str:
+        orders = f"{self.orders} order{'s' * (self.orders != 1)} audited"
+        if not self.findings:
+            return f"{orders}: history, tables and ledgers agree"
+        lines = "\n".join(f"  {order}: {finding}: {evidence}" for order, finding, evidence in self.findings)
+        return f"{orders}, {len(self.findings)} finding{'s' * (len(self.findings) != 1)}:\n{lines}"
+
+    def _repr_html_(self) -> str:
+        sign, colour = ("✖", BAD) if self.findings else ("✔", GOOD)
+        lines = [f"{sign} {escape(line)}" for line in repr(self).splitlines()[:1]]
+        lines += [
+            f"<b>{escape(order)}</b>: {escape(finding.replace('_', ' '))}: {escape(evidence)}"
+            for order, finding, evidence in self.findings
+        ]
+        style = f"font-size:115%;line-height:1.7;padding:.3em 1em;border-left:.5em solid {colour}"
+        return f'<div style="{style}">{"<br>".join(lines)}</div>'
+
+
+@dataclass(frozen=True)
+class Source:
+    """Python code, in the colours of the theme."""
+
+    code: str
+
+    def __repr__(self) -> str:
+        return self.code
+
+    def _repr_markdown_(self) -> str:
+        return f"```python\n{self.code}\n```"
+
+
+def source(thing: Any) -> Source:
+    """The code of a function or class as it is installed here."""
+    return Source(inspect.cleandoc("\n" + inspect.getsource(thing)))

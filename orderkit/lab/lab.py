@@ -1,0 +1,184 @@
+"""`Lab`: what a notebook holds in its hand. Every call is bounded in time and says why when it gives up."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from contextlib import AsyncExitStack
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from orderkit.client import OrderkitClient
+from orderkit.errors import LabError
+from orderkit.lab.charts import Charts
+from orderkit.lab.display import Audit, Links, Order
+from orderkit.lab.interrupts import make_interruptible
+from orderkit.lab.orders import Orders
+from orderkit.lab.progress import with_progress
+from orderkit.lab.tables import Tables
+from orderkit.settings import find_home
+from orderkit.stack.controls import ServerControl, WorkerControl
+from orderkit.stack.programs import PROGRAMS
+from orderkit.stack.stack import Stack, find_stack
+from orderkit.stack.target import Target, is_elsewhere
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from temporalio.client import Client
+
+    from orderkit.console import Console
+    from orderkit.store.database import Pool
+
+# Where nobody set logging up, warnings go to the cell: a pool that lost its server, which the lessons kill on purpose.
+for library in ("asyncpg", "temporalio"):
+    logging.getLogger(library).addHandler(logging.NullHandler())
+
+_COMPOSE_UI = "http://127.0.0.1:8080"  # where docker-compose.yml publishes Temporal's UI
+
+
+class Lab:
+    """`lab = await Lab.start()`, then `lab.orders`, `lab.workers`, `lab.postgres`, `lab.charts` …
+
+    About orders that run again under the same name, see `Orders`.
+    """
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._stack = stack = target.stack
+        self._pool: Pool | None = None
+        self._client: Client | None = None
+        self._opened = AsyncExitStack()
+        self._lock = asyncio.Lock()
+        self._console: Console | None = None
+        self._api = api = OrderkitClient(target.api_url, target.settings.api_key)
+        self._opened.push_async_exit(api)
+        tables = Tables(api, self.open_pool)
+        self.orders = Orders(api, tables, self.connect_temporal, stack.ui_url if stack else _COMPOSE_UI)
+        self.charts = Charts(self.orders, tables)
+        self.workers = WorkerControl(self._own_stack)
+        self.postgres = ServerControl("postgres", self._own_stack)
+        self.temporal = ServerControl("temporal", self._own_stack)
+        self.api = ServerControl("api", self._own_stack)
+
+    @classmethod
+    async def start(cls, home: Path | None = None) -> Self:
+        """Find the stack that runs, mend it, or start one; takes seconds. Raises LabError with the evidence.
+
+        Where ORDERKIT_DATABASE_URL and TEMPORAL_* name servers from outside (compose, a cluster), only connects. Sets
+        ORDERKIT_HOME for the kernel, so that `!orderkit order list` in a cell means the same lab.
+        """
+        make_interruptible()
+        home = (home or find_home()).resolve()
+        if is_elsewhere():
+            return cls(Target.from_environment())
+        stack = find_stack(home) if home.is_dir() else None
+        stack = await _up(home, quiet=stack is not None and stack.alive())
+        os.environ["ORDERKIT_HOME"] = str(home)
+        return cls(Target.of_stack(stack))
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that lead a process to this lab's servers; none where the environment names them already."""
+        return self._stack.environment() if self._stack else {}
+
+    async def console(self) -> Console:
+        """The order console, live; the same one each time, until it is closed."""
+        from orderkit.console import open_console
+
+        if self._console is None or self._console.closed:
+            workers = self.workers if self._stack else None
+            self._console = open_console(self._api, self._target.database_url, workers)
+        return await self._console.ready()
+
+    async def close(self) -> None:
+        """Let go of the connections; the stack runs on."""
+        if self._console is not None:
+            await self._console.aclose()
+        await self._opened.aclose()
+        self._pool = self._client = None
+
+    @property
+    def urls(self) -> Links:
+        """Temporal's UI and the API's page, to click on."""
+        ui = self._stack.ui_url if self._stack else _COMPOSE_UI
+        return Links({"Temporal's UI": ui, "the REST API": f"{self._target.api_url}/docs"})
+
+    async def audit(self, *orders: Order | str) -> Audit:
+        """Compare Temporal's history, the tables and the outside ledgers: of these orders, or this notebook's.
+
+        Raises LabError where this notebook has none: nothing wrong with no order would sound like all is well.
+        """
+        from orderkit.audit.audit import audit
+
+        if not orders and not self.orders.started:
+            raise LabError("no order was started since this kernel started; name some: await lab.audit('tea')")
+        found = [await self.orders.find(order) for order in orders or self.orders.started]
+        report = await audit(await self.open_pool(), await self.connect_temporal(), [order.id for order in found])
+        names = {str(order.id): order.name for order in found}
+        findings = tuple((names.get(f.order_id, f.order_id), f.kind.value, f.evidence) for f in report.findings)
+        return Audit(report.orders, findings)
+
+    async def doctor(self) -> pd.DataFrame:
+        """What is wrong, and how to mend it. Columns: ok, check, found, what to do."""
+        from orderkit.doctor.doctor import doctor
+        from orderkit.lab.frame import Table
+
+        checks = await asyncio.to_thread(doctor, self._target.settings.home)
+        rows = [("✔" if c.ok else "✖", c.name, c.detail, "" if c.ok else c.remedy) for c in checks]
+        return Table(rows, columns=["ok", "check", "found", "what to do"])
+
+    def __repr__(self) -> str:
+        if self._stack is None:
+            return "Lab: the servers that the environment names"
+        return "Lab: " + ", ".join(f"{name} {state}" for name, state in self._states().items())
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{escape(name)}</td><td>{'✔' if state == 'running' else '…'} {escape(state)}</td></tr>"
+            for name, state in self._states().items()
+        )
+        return f'<table style="font-size:115%">{rows}</table>' if rows else f"<p>{escape(repr(self))}</p>"
+
+    def _states(self) -> dict[str, str]:
+        """Each program's state; it counts as running from its first moment on."""
+        if self._stack is None:
+            return {}
+        try:
+            known = self._stack.supervisor.processes()
+        except LabError:
+            return {"the lab": "stopped; start it: lab = await Lab.start()"}
+        shown = sorted((PROGRAMS.index(name.partition("-")[0]), name) for name in known if known[name].started_at)
+        states = {name: known[name].state for _, name in shown}
+        return {name: "running" if state == "starting" else state for name, state in states.items()}
+
+    def _own_stack(self) -> Stack:
+        if self._stack is None:
+            raise LabError(
+                "these servers are not this lab's: stop and start them where they run (docker compose kill …)"
+            )
+        return self._stack
+
+    async def open_pool(self) -> Pool:
+        """A pool of connections to the database; the same one each time, until `close`."""
+        from orderkit.store.database import open_pool
+
+        async with self._lock:
+            if self._pool is None:
+                self._pool = await self._opened.enter_async_context(open_pool(self._target.database_url, size=4))
+        return self._pool
+
+    async def connect_temporal(self) -> Client:
+        """A client of Temporal; the same one each time, until `close`."""
+        from orderkit.temporal.client import connect_temporal
+
+        if self._client is None:
+            self._client = await connect_temporal(self._target.temporal)
+        return self._client
+
+
+async def _up(home: Path, quiet: bool) -> Stack:
+    from orderkit.stack.lifecycle import up
+
+    return await with_progress(lambda tell: up(home, progress=tell), quiet=quiet)

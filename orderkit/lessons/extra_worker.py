@@ -1,0 +1,41 @@
+"""Lesson 01's extra worker: a process for one task queue, which ends with the notebook's kernel."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+
+from orderkit.lab.lab import Lab
+
+
+class ExtraWorker:
+    """A worker that serves one task queue; `await worker.dismiss()`."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
+
+    async def dismiss(self) -> None:
+        """Stop it gracefully; a second time does nothing."""
+        if self._process.returncode is None:
+            self._process.terminate()
+            await self._process.wait()
+
+
+async def hire(lab: Lab, queue: str) -> ExtraWorker:
+    """Start `orderkit worker --queue …` on the lab's servers; interrupting a cell does not end it.
+
+    Its standard input ends when the kernel is gone, however that died; then it ends, too.
+    """
+    command = [sys.executable, "-m", "orderkit", "worker", "--queue", queue, "--until-input-ends"]
+    environment = os.environ | lab.environment
+    process = await asyncio.create_subprocess_exec(
+        *command, env=environment, stdin=PIPE, stdout=DEVNULL, stderr=DEVNULL, start_new_session=True
+    )
+    return ExtraWorker(process)

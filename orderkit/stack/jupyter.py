@@ -1,0 +1,156 @@
+"""JupyterLab on the notebooks, as a child in a session of its own; its token kept, nothing fetched from the network."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+import psutil
+
+from orderkit.errors import LabError
+from orderkit.stack.processes import end
+from orderkit.stack.programs import inherited_environment
+from orderkit.stack.stack import Stack
+from orderkit.stack.tcp_ports import another, is_free
+
+FIRST_NOTEBOOK = "00_start_here.ipynb"
+_FOLDER = "jupyter"
+_STARTER = "ORDERKIT_JUPYTER_STARTER"
+
+
+def shipped_notebooks() -> Path:
+    """The folder of the notebooks: inside the installed package, else in the repository."""
+    packaged = Path(__file__).parents[1] / "_notebooks"
+    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "notebooks"
+
+
+def lay_notebooks(beside: Path) -> tuple[Path, list[str]]:
+    """Make sure that `beside/notebooks` has every notebook; never overwrites. Returns the folder and what was laid."""
+    source, folder = shipped_notebooks(), beside / "notebooks"
+    if source == folder:
+        return folder, []
+    laid = []
+    for notebook in sorted(source.glob("*.ipynb")):
+        if not (folder / notebook.name).exists():
+            folder.mkdir(exist_ok=True)
+            shutil.copyfile(notebook, folder / notebook.name)
+            laid.append(notebook.name)
+    return folder, laid
+
+
+def end_orphans(home: Path) -> list[str]:
+    """End a JupyterLab whose `orderkit lab` was killed, unless we run inside it; returns what was ended."""
+    ancestors = {process.pid for process in psutil.Process().parents()}
+    orphans = []
+    for record in (home / _FOLDER / "runtime").glob("jpserver-*.json"):  # JupyterLab's own: one for each that runs
+        try:
+            process = psutil.Process(int(record.stem.partition("-")[2]))
+            starter = process.environ().get(_STARTER, "")
+            if starter and starter != str(process.ppid()) and process.pid not in ancestors:
+                orphans.append(process)
+        except (psutil.Error, ValueError):
+            continue  # gone, or somebody else's
+    end(orphans)
+    return ["jupyter"] * bool(orphans)
+
+
+class Jupyter:
+    """`with Jupyter(stack, folder, port) as jupyter: jupyter.wait()`; ends with the block."""
+
+    def __init__(self, stack: Stack, folder: Path, port: int = 8888) -> None:
+        self._stack = stack
+        self._folder = folder
+        self.port = port if is_free(port) else 0
+        self.token = secrets.token_urlsafe(24)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def url_of(self, notebook: str) -> str:
+        """Where a notebook opens, with the token."""
+        return f"http://127.0.0.1:{self.port}/lab/tree/{notebook}?token={self.token}"
+
+    def __enter__(self) -> Self:
+        if not self.port:
+            self.port = another({})
+        own = self._stack.home / _FOLDER
+        # JupyterLab would ask whether it may fetch news, on top of the lesson.
+        overrides = own / "config" / "labconfig" / "default_setting_overrides.json"
+        overrides.parent.mkdir(parents=True, exist_ok=True)
+        overrides.write_text(json.dumps({"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}))
+        environment = {
+            **inherited_environment(),
+            "ORDERKIT_HOME": str(self._stack.home),  # enough for notebooks and terminals: a lab that runs is theirs
+            _STARTER: str(os.getpid()),
+            "JUPYTER_TOKEN": self.token,
+            "JUPYTER_CONFIG_DIR": str(own / "config"),
+            "JUPYTER_DATA_DIR": str(own / "data"),
+            "JUPYTER_RUNTIME_DIR": str(own / "runtime"),
+            "IPYTHONDIR": str(own / "ipython"),
+        }
+        command = [
+            sys.executable,
+            "-m",
+            "jupyterlab",
+            "--no-browser",
+            "--ServerApp.ip=127.0.0.1",
+            f"--ServerApp.port={self.port}",
+            "--ServerApp.port_retries=0",
+            f"--ServerApp.root_dir={self._folder}",
+            "--ServerApp.allow_root=True",
+            "--LabApp.news_url=None",
+            "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+            "--LabApp.extension_manager=readonly",
+            # Else it runs npm to look for language servers, which writes into the learner's home.
+            "--LanguageServerManager.autodetect=False",
+        ]
+        with self._stack.log("jupyter").open("ab") as log:
+            self._process = subprocess.Popen(
+                command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        try:
+            self._wait_ready()
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def _wait_ready(self, timeout_seconds: float = 60) -> None:
+        assert self._process is not None
+        url = f"http://127.0.0.1:{self.port}/api/status"
+        deadline = time.monotonic() + timeout_seconds
+        with httpx.Client(trust_env=False, headers={"Authorization": f"token {self.token}"}) as client:
+            while time.monotonic() < deadline and self._process.poll() is None:
+                try:
+                    if client.get(url).is_success:
+                        return
+                except httpx.TransportError:
+                    pass
+                time.sleep(0.1)
+        raise LabError(f"JupyterLab did not start; its log: {self._stack.log('jupyter')}")
+
+    def wait(self) -> None:
+        """Until JupyterLab ends."""
+        assert self._process is not None
+        self._process.wait()
+
+    def _end(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(10)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end()

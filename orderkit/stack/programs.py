@@ -1,0 +1,131 @@
+"""What a lab runs, and how supervisord is told.
+
+Paths and secrets travel in the environment and `sh` puts them in, so that no space, quote, `%`, `;` or `#` in
+a path meets the configuration's own syntax. Everything else is relative to the home, where supervisord works.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from orderkit.stack import postgres, temporal
+from orderkit.stack.processes import MARK
+from orderkit.stack.tcp_ports import LOOPBACK, TcpPorts
+
+MAX_WORKERS = 8
+SERVERS = ("postgres", "temporal")
+CODEC_KEY = "codec.key"  # in the home; where it is, all of the lab encrypts what Temporal stores
+PROGRAMS = (*SERVERS, "worker", "api")
+# Temporal's own settings, libpq's (asyncpg reads them too), and a person's wish for other servers.
+_LEADS_ELSEWHERE = ("TEMPORAL_", "PG", "ORDERKIT_DATABASE_", "ORDERKIT_API_HOST", "ORDERKIT_API_PORT")
+# Not for the servers: what they keep is encrypted from them, too.
+_OURS = ("ORDERKIT_DATABASE_URL", "ORDERKIT_API_KEY", "ORDERKIT_CODEC_KEY", "ORDERKIT_CODEC_KEY_FILE")
+
+
+@dataclass(frozen=True)
+class Program:
+    """One program, or `copies` of it called name-0, name-1 …; `script` is for `sh` and ends in `exec`."""
+
+    name: str
+    script: str
+    copies: int = 0
+    stop_signal: str = "TERM"
+    stop_seconds: int = 10  # then SIGKILL
+    user: str | None = None
+
+
+def standard(home: Path, ports: TcpPorts) -> list[Program]:
+    """The lab's own programs, in the order in which they start; they stop in reverse."""
+    python = 'exec "$ORDERKIT_LAB_PYTHON" -m orderkit'
+    without = f"unset {' '.join(_OURS)}; "
+    return [
+        Program("postgres", without + postgres.script(ports.postgres), stop_signal="INT", user=postgres.account(home)),
+        Program("temporal", without + temporal.script(ports)),
+        Program("worker", f"{python} worker", copies=MAX_WORKERS),
+        Program("api", f"{python} api"),
+    ]
+
+
+def inherited_environment() -> dict[str, str]:
+    """This process's environment, without what leads to other servers or changes how a lab's process connects."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(_LEADS_ELSEWHERE)}
+
+
+def environment(home: Path, ports: TcpPorts, database_url: str) -> dict[str, str]:
+    """What a process must be told to use this lab."""
+    codec_key = {"ORDERKIT_CODEC_KEY_FILE": str(home / CODEC_KEY)} if (home / CODEC_KEY).exists() else {}
+    return codec_key | {
+        "ORDERKIT_HOME": str(home),
+        "ORDERKIT_DATABASE_URL": database_url,
+        "ORDERKIT_API_PORT": str(ports.api),
+        "TEMPORAL_ADDRESS": f"{LOOPBACK}:{ports.temporal}",
+        "TEMPORAL_NAMESPACE": temporal.NAMESPACE,
+        # One's own configuration file may lead to a cloud, with keys that don't belong here.
+        "TEMPORAL_CONFIG_FILE": str(home / "temporal.toml"),
+    }
+
+
+def supervised_environment(home: Path, ports: TcpPorts, database_url: str) -> dict[str, str]:
+    """The environment of supervisord, which its children inherit."""
+    return inherited_environment() | {
+        **environment(home, ports, database_url),
+        MARK: str(home),
+        "ORDERKIT_LAB_PYTHON": sys.executable,
+        "ORDERKIT_LAB_POSTGRES": str(postgres.binary("postgres")),
+        "ORDERKIT_LAB_TEMPORAL": str(temporal.binary()),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def configuration(programs: Sequence[Program], port: int, password: str) -> str:
+    """The text of supervisord.conf."""
+    sections: dict[str, Mapping[str, str]] = {
+        "supervisord": {
+            "pidfile": "supervisord.pid",
+            "logfile": "logs/supervisord.log",
+            "logfile_maxbytes": "5MB",
+            "logfile_backups": "1",
+            "umask": "077",
+            "nocleanup": "true",
+        },
+        "rpcinterface:supervisor": {
+            "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface",
+        },
+        "inet_http_server": {"port": f"{LOOPBACK}:{port}", "username": "orderkit", "password": password},
+    }
+    for priority, program in enumerate(programs):
+        sections[f"program:{program.name}"] = _section(program, priority)
+    return "\n".join(
+        f"[{name}]\n" + "".join(f"{key}={value}\n" for key, value in section.items())
+        for name, section in sections.items()
+    )
+
+
+def _section(program: Program, priority: int) -> Mapping[str, str]:
+    name = f"{program.name}-%(process_num)d" if program.copies else program.name
+    section = {
+        "command": shlex.join(["/bin/sh", "-c", program.script]).replace("%", "%%"),
+        "process_name": name,
+        "numprocs": str(program.copies or 1),
+        "priority": str(priority),
+        "autostart": "false",  # `up` says what starts, and how many
+        "autorestart": "true",
+        # It dies within a second of its start: the next try waits a second longer than the last. It never gives up by
+        # itself; `up` and `start` try again at once.
+        "startsecs": "1",
+        "startretries": "100000",
+        "stopsignal": program.stop_signal,
+        "stopwaitsecs": str(program.stop_seconds),
+        "stopasgroup": "false" if program.stop_signal == "INT" else "true",
+        "killasgroup": "true",
+        "redirect_stderr": "true",
+        "stdout_logfile": f"logs/{name}.log",
+        "stdout_logfile_maxbytes": "10MB",
+        "stdout_logfile_backups": "2",
+    }
+    return section | ({"user": program.user} if program.user else {})

@@ -1,0 +1,174 @@
+"""Waits until a lab serves, and says with evidence why it does not."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from orderkit.core.steps import ORDER_QUEUE, SHIPPING_QUEUE
+from orderkit.errors import DependencyUnavailable, LabError, SettingsError
+from orderkit.stack import postgres
+from orderkit.stack.processes import processes_of
+from orderkit.stack.stack import Stack
+from orderkit.stack.tcp_ports import LOOPBACK, TITLES, is_free, listens
+from orderkit.temporal.server import is_serving, pollers
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+Migrate = Callable[[str], Awaitable[list[str]]]
+Progress = Callable[[str], None]
+QUEUES = (ORDER_QUEUE, SHIPPING_QUEUE)
+_LOOK_SECONDS = 0.05
+_POLL_SECONDS = 70  # a worker asks anew once a minute
+_TOO_MANY_STARTS = 5
+
+
+class PortLost(Exception):
+    """Somebody else took a port between its choice and its use."""
+
+
+async def live_pollers(client: Client, queue: str, stack: Stack | None = None) -> list[str]:
+    """The identities of the workers that poll this queue now, for workflow tasks and for activities.
+
+    Of a lab, only processes that run count; elsewhere, a worker that died a minute ago may still be listed.
+    """
+    found = await pollers(client, queue, datetime.now(UTC) - timedelta(seconds=_POLL_SECONDS))
+    if stack is None:
+        return found
+    try:
+        running = {info.pid for info in stack.supervisor.processes().values()}
+    except LabError:
+        running = {process.pid for process in processes_of(stack.home)}
+    return [identity for identity in found if _pid(identity) in running]
+
+
+def _pid(identity: str) -> int | None:
+    """The process of a worker, which the SDK calls pid@host unless told otherwise."""
+    pid = identity.partition("@")[0]
+    return int(pid) if pid.isdigit() else None
+
+
+def health(host: str, port: int, timeout_seconds: float = 2) -> str:
+    """The API's answer to GET /health as `200 …`, empty if there is none."""
+    connection = http.client.HTTPConnection(host, port, timeout=timeout_seconds)
+    try:
+        connection.request("GET", "/health")
+        answer = connection.getresponse()
+        return f"{answer.status} {answer.read(500).decode(errors='replace')}".strip()
+    except (OSError, http.client.HTTPException):
+        return ""
+    finally:
+        connection.close()
+
+
+@dataclass
+class Readiness:
+    """One wait for one lab, up to `deadline` (time.monotonic())."""
+
+    stack: Stack
+    deadline: float
+    progress: Progress
+    _pids: dict[str, set[int]] = field(default_factory=dict)
+
+    async def database(self, migrate: Migrate | None) -> None:
+        """PostgreSQL answers, our role and database exist, the schema is current."""
+        await self._until("postgres", self.stack.ports.postgres, self._postgres_serves)
+        self.progress(f"PostgreSQL answers on port {self.stack.ports.postgres}")
+        if migrate:
+            applied = await migrate(self.stack.database_url)
+            self.progress(f"The schema is current ({len(applied)} migrations applied)")
+
+    async def temporal(self) -> None:
+        """Temporal's frontend is healthy and has the namespace."""
+        await self._until("temporal", self.stack.ports.temporal, self._temporal_serves)
+        self.progress(f"Temporal answers on port {self.stack.ports.temporal}, its UI is {self.stack.ui_url}")
+
+    async def workers(self, names: Sequence[str]) -> None:
+        """Each of these workers polls both task queues."""
+        client = await self.stack.connect_quietly()
+
+        async def poll() -> bool:
+            wanted = {self.stack.supervisor.info(name).pid for name in names}
+            try:
+                polling = [await live_pollers(client, queue, self.stack) for queue in QUEUES]
+            except DependencyUnavailable:
+                return False
+            return all(wanted <= {_pid(identity) for identity in each} for each in polling)
+
+        for name in names:
+            await self._until(name, None, poll)
+        self.progress(f"{len(names)} worker{'s' * (len(names) > 1)} on {' and '.join(QUEUES)}")
+
+    async def api(self) -> None:
+        """The REST API says that everything is well."""
+
+        async def is_well() -> bool:
+            return (await asyncio.to_thread(health, LOOPBACK, self.stack.ports.api)).startswith("200")
+
+        await self._until("api", self.stack.ports.api, is_well)
+        self.progress(f"The API answers at {self.stack.api_url}")
+
+    async def runs(self, program: str) -> None:
+        """It has a process, which has lived for a second."""
+
+        async def has_settled() -> bool:
+            return self.stack.supervisor.info(program).state == "running"
+
+        await self._until(program, None, has_settled)
+
+    async def _postgres_serves(self) -> bool:
+        # Late, like Temporal's SDK: `up` has other things to do first.
+        from orderkit.store.administration import is_serving, make_database
+
+        try:
+            return await is_serving(self.stack.database_url)
+        except SettingsError:
+            pass  # a new cluster, or a role with another password
+        try:
+            superuser = self.stack.superuser_url("postgres")
+            await make_database(superuser, postgres.ROLE, self.stack.secrets.orderkit, postgres.DATABASE)
+        except SettingsError:
+            raise LabError(
+                "the passwords in secrets.json are not those of this PostgreSQL: put the right file back, or remove "
+                "the lab's folder to begin anew (all orders in it are gone then)"
+            ) from None
+        return await is_serving(self.stack.database_url)
+
+    async def _temporal_serves(self) -> bool:
+        try:
+            return await is_serving(await self.stack.connect_quietly())
+        except DependencyUnavailable:
+            return False
+
+    async def _until(self, program: str, port: int | None, serves: Callable[[], Awaitable[bool]]) -> None:
+        """Wait until the program has a process, it and nobody else listens on its port, and it serves."""
+        while True:
+            info = self.stack.supervisor.info(program)
+            pid = info.pid
+            if pid and (port is None or listens(pid, port)) and await serves():
+                return
+            if pid:
+                self._pids.setdefault(program, set()).add(pid)
+            elif port and not is_free(port) and not self.stack.supervisor.info(program).pid:
+                raise PortLost(f"Port {port} was taken meanwhile; {TITLES[program]} needs another")
+            if len(self._pids.get(program, ())) >= _TOO_MANY_STARTS:
+                raise LabError(f"{program} dies as soon as it starts. {self._evidence(program)}")
+            if time.monotonic() > self.deadline:
+                state = info.state + (f": {info.problem}" if info.problem else "")
+                raise LabError(f"{program} does not serve in time (it is {state}). {self._evidence(program)}")
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    def _evidence(self, program: str) -> str:
+        log = self.stack.log(program)
+        try:
+            lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+        except OSError:
+            lines = []
+        last = "; its last lines:\n  " + "\n  ".join(lines[-5:]) if lines else " is empty"
+        return f"Its log {log}{last}\nTry: orderkit doctor"

@@ -1,0 +1,211 @@
+"""One lab: where it is, how to reach it, and how to start, stop, kill and pause its programs."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+from pydantic import SecretStr
+
+from orderkit.errors import LabError
+from orderkit.settings import Settings
+from orderkit.stack import postgres, programs, temporal
+from orderkit.stack.processes import wait_gone, wake
+from orderkit.stack.secrets import Secrets, read_secrets, write_private
+from orderkit.stack.supervision import RUNNING, ProcessInfo, Supervisor
+from orderkit.stack.tcp_ports import LOOPBACK, TcpPorts, moved
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+    from temporalio.envconfig import ClientConnectConfig
+
+    from orderkit.temporal.client import TemporalSettings
+
+_STACK = "stack.json"
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A lab that was started at some time. Calls block for milliseconds; `kill` and what says so, for seconds at most.
+
+    Programs are called postgres, temporal, api, worker-0, worker-1 …
+    """
+
+    home: Path
+    ports: TcpPorts
+    secrets: Secrets = field(repr=False)
+    notices: tuple[str, ...] = ()  # what the user should know: ports that moved, permissions that changed
+
+    @property
+    def database_url(self) -> str:
+        """The database orderkit, with its password."""
+        return postgres.url(self.ports.postgres, self.secrets.orderkit)
+
+    def superuser_url(self, database: str = postgres.DATABASE) -> str:
+        """A database of this lab as PostgreSQL's superuser, for backups and for more databases."""
+        return postgres.url(self.ports.postgres, self.secrets.postgres, user=postgres.SUPERUSER, database=database)
+
+    @property
+    def temporal_address(self) -> str:
+        """Host and port of Temporal's frontend."""
+        return f"{LOOPBACK}:{self.ports.temporal}"
+
+    @property
+    def ui_url(self) -> str:
+        """Temporal's UI."""
+        return f"http://{LOOPBACK}:{self.ports.temporal_ui}"
+
+    @property
+    def api_url(self) -> str:
+        """The REST API."""
+        return f"http://{LOOPBACK}:{self.ports.api}"
+
+    @property
+    def supervisor(self) -> Supervisor:
+        """Its supervisord."""
+        return Supervisor(self.ports.supervisor, self.secrets.supervisor)
+
+    def environment(self) -> dict[str, str]:
+        """The variables that lead a child process to this lab."""
+        return programs.environment(self.home, self.ports, self.database_url)
+
+    def settings(self) -> Settings:
+        """The settings of a process that uses this lab."""
+        codec_key_file = self.home / programs.CODEC_KEY
+        return Settings(
+            home=self.home,
+            database_url=SecretStr(self.database_url),
+            api_host=LOOPBACK,
+            api_port=self.ports.api,
+            codec_key_file=codec_key_file if codec_key_file.exists() else None,
+        )
+
+    def temporal_settings(self) -> TemporalSettings:
+        """How a process reaches this lab's Temporal, whatever its environment says."""
+        from orderkit.temporal.client import TemporalSettings  # late, here and below: the SDK takes 0.3 s
+
+        connection: ClientConnectConfig = {
+            "target_host": self.temporal_address,
+            "namespace": temporal.NAMESPACE,
+        }
+        return TemporalSettings(connection, tuple(self.settings().codec_keys()))
+
+    async def connect_quietly(self) -> Client:
+        """A client of this lab's Temporal that logs nothing; raises DependencyUnavailable within about a second."""
+        from orderkit.temporal.server import connect_quietly
+
+        return await connect_quietly(self.temporal_address, temporal.NAMESPACE)
+
+    def alive(self) -> bool:
+        """Whether its supervisord runs; see `status` for each program."""
+        return self.supervisor.alive()
+
+    def pid(self, program: str) -> int | None:
+        """The program's process, None while it has none."""
+        return self.supervisor.info(program).pid or None
+
+    def workers(self) -> list[str]:
+        """The workers that run."""
+        known = self.supervisor.processes()
+        return [name for name, info in known.items() if name.startswith("worker-") and info.state in RUNNING]
+
+    def kill(self, program: str, *, restart: bool = True) -> int:
+        """SIGKILL; returns the pid that died. supervisord starts it anew at once, unless `restart` is false."""
+        process = self._process(program)
+        if not restart:
+            process.suspend()  # so that it does not live to see the polite request
+            self.supervisor.stop(program)
+        children = process.children(recursive=True) if process.is_running() else []
+        with suppress(psutil.NoSuchProcess):  # supervisord's own stop may have been quicker
+            process.kill()
+        wake(children)  # a paused backend of PostgreSQL would hold the shared memory, and no new one could start
+        if wait_gone([process], 5):
+            raise LabError(f"{program} (pid {process.pid}) is still there 5 s after SIGKILL")
+        return process.pid
+
+    def pause(self, program: str) -> int:
+        """SIGSTOP to it and its children: it is there, holds what it holds, and does nothing. Returns its pid."""
+        process = self._process(program)
+        process.suspend()
+        for child in process.children(recursive=True):
+            child.suspend()
+        return process.pid
+
+    def resume(self, program: str) -> int:
+        """SIGCONT after `pause`; returns its pid."""
+        process = self._process(program)
+        wake([*process.children(recursive=True), process])
+        return process.pid
+
+    def start_program(self, program: str) -> None:
+        """Start what was stopped, or gave up; does not wait until it serves."""
+        self.supervisor.start(program)
+
+    def stop_program(self, program: str, timeout_seconds: float = 15) -> None:
+        """Stop it gracefully, and wait; it stays stopped until `start_program` or the next `up`."""
+        if pid := self.pid(program):
+            wake([psutil.Process(pid)])
+        self.supervisor.stop(program)
+        self._wait(program, lambda info: info.pid == 0, timeout_seconds, "did not stop")
+
+    def wait_running(self, program: str, *, other_than: int | None = None, timeout_seconds: float = 10) -> int:
+        """Wait until it has a process, another one than the pid that was killed; returns the pid."""
+        return self._wait(program, lambda info: info.pid not in (0, other_than), timeout_seconds, "was not started").pid
+
+    def scale_workers(self, count: int) -> list[str]:
+        """Let exactly this many workers run, the first ones; returns their names. Does not wait."""
+        if not 0 <= count <= programs.MAX_WORKERS:
+            raise LabError(f"the lab runs 0 to {programs.MAX_WORKERS} workers, not {count}")
+        names = [f"worker-{number}" for number in range(programs.MAX_WORKERS)]
+        for name in names[count:]:
+            self.supervisor.stop(name)
+        for name in names[:count]:
+            self.supervisor.start(name)
+        return names[:count]
+
+    def log(self, program: str) -> Path:
+        """The file with what the program wrote."""
+        return self.home / "logs" / f"{program}.log"
+
+    def save(self) -> None:
+        """Write stack.json."""
+        write_private(self.home / _STACK, json.dumps({"ports": asdict(self.ports)}, indent=2))
+
+    def _process(self, program: str) -> psutil.Process:
+        try:
+            if pid := self.pid(program):
+                return psutil.Process(pid)
+        except psutil.NoSuchProcess:
+            pass
+        raise LabError(
+            f"{program} is not running; start it with start_program({program!r}), or everything with: orderkit up"
+        )
+
+    def _wait(
+        self, program: str, met: Callable[[ProcessInfo], bool], timeout_seconds: float, trouble: str
+    ) -> ProcessInfo:
+        deadline = time.monotonic() + timeout_seconds
+        while not met(info := self.supervisor.info(program)):
+            if time.monotonic() > deadline:
+                why = f"it is {info.state}" + (f": {info.problem}" if info.problem else "")
+                raise LabError(f"{program} {trouble} within {timeout_seconds:g} s; {why}. Its log: {self.log(program)}")
+            time.sleep(0.03)
+        return info
+
+
+def find_stack(home: Path) -> Stack | None:
+    """The lab that was started in this folder, running or not; None if there never was one."""
+    try:
+        ports = TcpPorts(**json.loads((home / _STACK).read_text())["ports"])
+        secrets = read_secrets(home)
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise LabError(f"{home / _STACK} is damaged ({error}); remove {_STACK} and start again") from None
+    return Stack(home, ports, secrets, tuple(moved(ports)))

@@ -1,0 +1,97 @@
+"""What of a lab runs now: one line a program."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from orderkit.errors import LabError
+from orderkit.settings import find_home
+from orderkit.stack.processes import label, memory_mb, processes_of
+from orderkit.stack.stack import Stack, find_stack
+
+
+@dataclass(frozen=True)
+class ProgramStatus:
+    """One program. `state` is supervisord's (running, starting, backoff, stopped …), or paused, or orphaned."""
+
+    name: str
+    state: str
+    pid: int | None
+    uptime_seconds: float | None
+    memory_mb: float  # with its children; what they share is counted once
+    url: str  # where it listens, empty if it does not
+    problem: str = ""  # why it does not run, as far as supervisord knows
+
+
+def status(home: Path | None = None) -> list[ProgramStatus]:
+    """Every program of the lab in `home`: what runs, what should, what lost its supervisor."""
+    home = (home or find_home()).resolve()
+    stack = find_stack(home) if home.is_dir() else None
+    if stack and stack.alive():
+        try:
+            return _supervised(stack)
+        except LabError:
+            pass  # it ended while we asked
+    return _orphans(home, stack)
+
+
+def _supervised(stack: Stack) -> list[ProgramStatus]:
+    rows = [_row("supervisord", "running", stack.supervisor.pid(), "")]
+    for info in stack.supervisor.processes().values():
+        if info.started_at or info.name in ("postgres", "temporal", "api", "worker-0"):
+            state = "paused" if _is_paused(info.pid) else info.state
+            rows.append(
+                _row(info.name, state, info.pid or None, _url(stack, info.name), info.problem if not info.pid else "")
+            )
+    return rows
+
+
+def _orphans(home: Path, stack: Stack | None) -> list[ProgramStatus]:
+    found = {process.pid: process for process in processes_of(home)}
+    tops = [process for process in found.values() if _parent_pid(process) not in found]
+    rows = [_row(label(each), "orphaned", each.pid, _url(stack, label(each)) if stack else "") for each in tops]
+    stopped = (
+        {"supervisord", "postgres", "temporal", "worker-0", "api"} - {row.name for row in rows} if stack else set()
+    )
+    return sorted([*rows, *(_row(name, "stopped", None, "") for name in stopped)], key=lambda row: row.name)
+
+
+def _row(name: str, state: str, pid: int | None, url: str, problem: str = "") -> ProgramStatus:
+    if pid is None:
+        return ProgramStatus(name, state, None, None, 0.0, url, problem)
+    memory = memory_mb(pid, children=name != "supervisord")
+    return ProgramStatus(name, state, pid, _uptime(pid), round(memory, 1), url, problem)
+
+
+def _url(stack: Stack, name: str) -> str:
+    # Without the password: this is shown.
+    return {
+        "postgres": f"postgresql://127.0.0.1:{stack.ports.postgres}/orderkit",
+        "temporal": f"{stack.temporal_address}, UI {stack.ui_url}",
+        "api": stack.api_url,
+    }.get(name, "")
+
+
+def _parent_pid(process: psutil.Process) -> int | None:
+    try:
+        return process.ppid()
+    except psutil.Error:
+        return None
+
+
+def _is_paused(pid: int) -> bool:
+    try:
+        return bool(pid) and psutil.Process(pid).status() == psutil.STATUS_STOPPED
+    except psutil.Error:
+        return False
+
+
+def _uptime(pid: int) -> float | None:
+    try:
+        return round(max(0.0, time.time() - psutil.Process(pid).create_time()), 1)
+    except psutil.Error:
+        return None

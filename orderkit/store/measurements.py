@@ -1,0 +1,41 @@
+"""What is read of orders that were run to be measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from orderkit.core.orders import OrderState
+from orderkit.store.database import Pool
+from orderkit.store.queries import queries
+
+
+@dataclass(frozen=True)
+class OrderEnd:
+    """Where an order stands; `seconds` from its start to its end, None while it is open."""
+
+    order_id: str
+    state: OrderState
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class Gap:
+    """From the start of attempts to the start of what followed, on average: a row of the query attempt_gaps."""
+
+    step: str
+    outcome: str
+    nth: int  # which attempt of its activity
+    attempts: int
+    seconds: float
+
+
+async def order_ends(pool: Pool, order_ids: Sequence[str]) -> list[OrderEnd]:
+    """State and time to the end of the orders named; an order without a row is left out."""
+    rows = queries.orders_named(pool, order_ids=list(order_ids))
+    return [OrderEnd(row["id"], OrderState(row["state"]), row["seconds"]) async for row in rows]
+
+
+async def attempt_gaps(pool: Pool, order_ids: Sequence[str]) -> list[Gap]:
+    """How soon attempts of the orders named were followed by the next one."""
+    return [Gap(**row) async for row in queries.attempt_gaps(pool, order_ids=list(order_ids))]

@@ -1,0 +1,76 @@
+"""How every process reaches Temporal: its connection settings, and a client with the payload codec."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import logging
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from temporalio.client import Client
+from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
+from temporalio.envconfig import ClientConfig, ClientConnectConfig
+from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
+from temporalio.service import GrpcCompression, RetryConfig, RPCError
+
+from orderkit.errors import DependencyUnavailable
+from orderkit.settings import Settings
+from orderkit.temporal.codec import Codec
+
+_DEFAULT_HOST = "127.0.0.1:7233"
+
+
+@dataclass(frozen=True)
+class TemporalSettings:
+    """Where Temporal is and how to reach it, in its SDK's words, and the keys of the payload codec."""
+
+    connection: ClientConnectConfig = field(repr=False)  # may hold an API key
+    codec_keys: tuple[bytes, ...] = field(default=(), repr=False)
+
+    @classmethod
+    def from_environment(cls, settings: Settings) -> TemporalSettings:
+        """What `TEMPORAL_*` and Temporal's TOML profiles say; called in the composition roots only."""
+        connection = ClientConfig.load_client_connect_config()
+        connection.setdefault("target_host", _DEFAULT_HOST)
+        return cls(connection, tuple(settings.codec_keys()))
+
+    @property
+    def address(self) -> str:
+        """Host and port of the frontend."""
+        return self.connection.get("target_host", _DEFAULT_HOST)
+
+
+@functools.cache
+def _runtime() -> Runtime:
+    """The SDK's core logs through Python's logging, not to stdout; at ERROR, since below it prints payloads.
+
+    Workers tell the server every second that they live: that is how the API's health knows.
+    """
+    forwarding = LogForwardingConfig(logger=logging.getLogger("temporalio.core"))
+    telemetry = TelemetryConfig(logging=LoggingConfig(TelemetryFilter("ERROR", "ERROR"), forwarding))
+    return Runtime(telemetry=telemetry, worker_heartbeat_interval=timedelta(seconds=1))
+
+
+def data_converter(codec_keys: tuple[bytes, ...]) -> DataConverter:
+    """With a codec key: payloads and the messages of failures are encrypted. Without: plain, and errors that say so."""
+    converter = dataclasses.replace(DataConverter.default, payload_codec=Codec(codec_keys))
+    if not codec_keys:
+        return converter
+    return dataclasses.replace(converter, failure_converter_class=DefaultFailureConverterWithEncodedAttributes)
+
+
+async def connect_temporal(temporal: TemporalSettings) -> Client:
+    """A client for this server; raises DependencyUnavailable."""
+    try:
+        return await Client.connect(
+            **temporal.connection,
+            data_converter=data_converter(temporal.codec_keys),
+            runtime=_runtime(),
+            grpc_compression=GrpcCompression.NONE,
+            retry_config=RetryConfig(max_elapsed_time_millis=2_000),
+        )
+    except (RuntimeError, RPCError) as error:
+        raise DependencyUnavailable(
+            "temporal", f"Temporal does not answer at {temporal.address}; is the stack up? Try: orderkit up"
+        ) from error

@@ -1,0 +1,79 @@
+"""What is asked of a Temporal server: whether it serves, and who polls its task queues."""
+
+from __future__ import annotations
+
+import functools
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from orderkit.errors import DependencyUnavailable
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+    from temporalio.runtime import Runtime
+
+
+async def connect_quietly(address: str, namespace: str) -> Client:
+    """A client that logs nothing; raises DependencyUnavailable within about a second when the server is away."""
+    # Here and below, the SDK is imported late: it takes 0.3 s, in which `up` has other things to do.
+    from temporalio.client import Client
+    from temporalio.service import RetryConfig
+
+    retry = RetryConfig(max_elapsed_time_millis=1_000)
+    try:
+        return await Client.connect(address, namespace=namespace, runtime=_quiet_runtime(), retry_config=retry)
+    except RuntimeError as error:  # what the SDK raises when nobody answers
+        raise DependencyUnavailable("temporal", f"Temporal does not answer at {address}") from error
+
+
+@functools.cache
+def _quiet_runtime() -> Runtime:
+    from temporalio.runtime import Runtime, TelemetryConfig
+
+    return Runtime(telemetry=TelemetryConfig(logging=None))
+
+
+async def is_serving(client: Client) -> bool:
+    """Whether the frontend says that it is healthy and the namespace is there."""
+    from datetime import timedelta
+
+    from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+    from temporalio.service import RPCError
+
+    limit = timedelta(seconds=2)
+    try:
+        await client.workflow_service.describe_namespace(
+            DescribeNamespaceRequest(namespace=client.namespace), timeout=limit
+        )
+        return await client.service_client.check_health(timeout=limit)
+    except RPCError:
+        return False
+
+
+async def pollers(client: Client, queue: str, since: datetime) -> list[str]:
+    """Who asked this queue for workflow tasks and activities since then; the server remembers the dead for minutes.
+
+    Raises DependencyUnavailable.
+    """
+    from datetime import timedelta
+
+    from temporalio.api.enums.v1 import TaskQueueType
+    from temporalio.api.taskqueue.v1 import TaskQueue
+    from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+    from temporalio.service import RPCError
+
+    seen: list[set[str]] = []
+    for kind in (TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY):
+        request = DescribeTaskQueueRequest(
+            namespace=client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind
+        )
+        try:
+            answer = await client.workflow_service.describe_task_queue(request, timeout=timedelta(seconds=2))
+        except RPCError as error:
+            raise DependencyUnavailable(
+                "temporal", f"Temporal does not say who polls {queue}: {error.message}"
+            ) from error
+        seen.append(
+            {each.identity for each in answer.pollers if each.last_access_time.ToDatetime(tzinfo=since.tzinfo) >= since}
+        )
+    return sorted(seen[0] & seen[1])

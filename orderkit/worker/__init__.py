@@ -1,0 +1,1 @@
+"""The worker: activities, the recording of their attempts, the process that serves them, the reconcile schedule."""

@@ -1,0 +1,121 @@
+"""An interceptor that records every attempt of every step, ends hangs on time, and types errors for Temporal."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
+
+from orderkit.core.calls import StepInput
+from orderkit.core.events import AttemptOutcome
+from orderkit.core.faults import decide
+from orderkit.core.policies import ATTEMPT_GRACE_SECONDS
+from orderkit.core.ports import AttemptLog, AttemptRecord
+from orderkit.errors import NON_RETRYABLE, OrderkitError, first_line
+from orderkit.worker.activities import current_attempt
+
+logger = logging.getLogger(__name__)
+
+GRACE = timedelta(seconds=ATTEMPT_GRACE_SECONDS)
+WORKER = f"{socket.gethostname()}:{os.getpid()}"
+
+
+@dataclass(frozen=True)
+class RecordAttempts(Interceptor):
+    """For the worker: `interceptors=[RecordAttempts(log)]`."""
+
+    log: AttemptLog
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
+        """Called by the worker."""
+        return _Recorder(next, self.log)
+
+
+class _Recorder(ActivityInboundInterceptor):
+    def __init__(self, next: ActivityInboundInterceptor, log: AttemptLog) -> None:
+        super().__init__(next)
+        self._log = log
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+        step_input = input.args[0] if input.args else None
+        if not isinstance(step_input, StepInput):
+            return await super().execute_activity(input)
+        record = _record(step_input)
+        attempt = record.attempt
+        fault = decide(attempt.faults, attempt.order_id, attempt.step, attempt.number)
+        await self._note(record, self._log.started(record, str(fault)))
+        try:
+            result = await self._bounded(input)
+        except ApplicationError as error:
+            timed_out = error.type == "AttemptTimeout"
+            outcome = AttemptOutcome.TIMED_OUT if timed_out else AttemptOutcome.FAILED
+            await self._ended(record, outcome, error.message if timed_out else f"{error.type}: {error.message}")
+            raise
+        except asyncio.CancelledError:
+            await asyncio.shield(self._ended(record, AttemptOutcome.CANCELLED, "cancelled"))
+            raise
+        # An effect whose end cannot be noted is tried again: it is idempotent, and the events stay complete.
+        await self._note(record, self._log.ended(record, AttemptOutcome.COMPLETED, ""))
+        return result
+
+    async def _bounded(self, input: ExecuteActivityInput) -> Any:
+        """Run the attempt within its time limit; every error leaves as a typed ApplicationError."""
+        info = activity.info()
+        limit = info.start_to_close_timeout or timedelta.max
+        step_input: StepInput = input.args[0]
+        details = {"attempt": current_attempt(step_input).number}
+        late = f"no answer within {limit.total_seconds():g} s"
+        try:
+            async with asyncio.timeout((limit + GRACE).total_seconds() if info.start_to_close_timeout else None):
+                result = await super().execute_activity(input)
+        except TimeoutError:
+            raise ApplicationError(late, details, type="AttemptTimeout") from None
+        except OrderkitError as error:
+            final = isinstance(error, NON_RETRYABLE)
+            name = type(error).__name__
+            raise ApplicationError(str(error), details, type=name, non_retryable=final) from None
+        except Exception as error:
+            raise ApplicationError(first_line(error), details, type=type(error).__name__) from None
+        if datetime.now(UTC) - info.started_time > limit:
+            # The server has given up on this attempt; its effect stands, and the next attempt finds it done.
+            raise ApplicationError(f"{late}; it was done just after", details, type="AttemptTimeout")
+        return result
+
+    async def _note(self, record: AttemptRecord, write: Any) -> None:
+        try:
+            await write
+        except Exception as error:
+            raise ApplicationError(
+                f"the attempt could not be recorded: {first_line(error)}",
+                {"attempt": record.attempt.number},
+                type=type(error).__name__,
+            ) from None
+
+    async def _ended(self, record: AttemptRecord, outcome: AttemptOutcome, error: str) -> None:
+        """Note a bad end; when even that fails, the attempt's own error matters more."""
+        try:
+            await asyncio.wait_for(self._log.ended(record, outcome, error), 2)
+        except Exception:
+            logger.warning(
+                "an attempt's end could not be recorded", exc_info=True, extra={"order_id": record.attempt.order_id}
+            )
+
+
+def _record(step_input: StepInput) -> AttemptRecord:
+    info = activity.info()
+    return AttemptRecord(
+        attempt=current_attempt(step_input),
+        temporal_attempt=info.attempt,
+        worker=WORKER,
+        workflow_id=info.workflow_id or "",
+        run_id=info.workflow_run_id or "",
+        activity_id=info.activity_id,
+    )

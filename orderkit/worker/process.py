@@ -1,0 +1,115 @@
+"""The composition root of a worker process: connects, serves one queue or both, stops gracefully."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from temporalio.client import Client
+from temporalio.worker import PollerBehaviorAutoscaling, Worker
+
+from orderkit.business import Business
+from orderkit.core.steps import ORDER_QUEUE, SHIPPING_QUEUE
+from orderkit.errors import DependencyUnavailable
+from orderkit.settings import Settings
+from orderkit.store.database import Pool, open_pool
+from orderkit.store.events import PostgresAttemptLog
+from orderkit.store.orders import PostgresOrders
+from orderkit.store.world import SimulatedCarrier, SimulatedPaymentProvider
+from orderkit.temporal.client import TemporalSettings, connect_temporal
+from orderkit.temporal.workflows import TemporalWorkflows
+from orderkit.worker.activities import OrderActivities, ReconcileActivities, ShippingActivities
+from orderkit.worker.attempts import RecordAttempts
+from orderkit.worker.reconcile import ensure_schedule
+from orderkit.workflows.order import OrderWorkflow
+from orderkit.workflows.reconcile import ReconcileWorkflow
+from orderkit.workflows.shipping import ShippingWorkflow
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+class ProcessClock:
+    """The Clock port of a real worker: a crash is SIGKILL, nothing is cleaned up."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await asyncio.sleep(seconds)
+
+    def crash(self) -> None:
+        """Kill this process on the spot."""
+        os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
+
+
+def business_on(pool: Pool) -> Business:
+    """The business functions over PostgreSQL and the simulated outside world."""
+    return Business(PostgresOrders(pool), SimulatedPaymentProvider(pool), SimulatedCarrier(pool), ProcessClock())
+
+
+def make_workers(client: Client, pool: Pool, queues: Sequence[str], slots: int) -> list[Worker]:
+    """One worker a queue. `slots` is how many activities each may run at once; hung attempts hold theirs."""
+    business = business_on(pool)
+    reconcile = ReconcileActivities(PostgresOrders(pool), TemporalWorkflows(client))
+    served: dict[str, tuple[list[type], list[Callable[..., Any]]]] = {
+        ORDER_QUEUE: (
+            [OrderWorkflow, ReconcileWorkflow],
+            [*OrderActivities(business).all, reconcile.find_stranded],
+        ),
+        SHIPPING_QUEUE: ([ShippingWorkflow], ShippingActivities(business).all),
+    }
+    return [
+        Worker(
+            client,
+            task_queue=queue,
+            workflows=served[queue][0],
+            activities=served[queue][1],
+            interceptors=[RecordAttempts(PostgresAttemptLog(pool))],
+            max_concurrent_activities=slots,
+            max_cached_workflows=5_000,
+            workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
+            activity_task_poller_behavior=PollerBehaviorAutoscaling(),
+            # A killed worker's sticky tasks go back to the queue after this; the default, 10 s, would eat the deadline.
+            sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
+            graceful_shutdown_timeout=timedelta(seconds=2),
+        )
+        for queue in queues
+    ]
+
+
+async def run_worker(
+    settings: Settings, temporal: TemporalSettings, queues: Sequence[str] = (ORDER_QUEUE, SHIPPING_QUEUE)
+) -> None:
+    """Serve until SIGTERM or SIGINT; waits for PostgreSQL and Temporal to appear."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    async with AsyncExitStack() as stack:
+        url, size = settings.database_url.get_secret_value(), settings.database_pool_size
+        pool = await _patiently(lambda: stack.enter_async_context(open_pool(url, size)), stopped)
+        client = await _patiently(lambda: connect_temporal(temporal), stopped)
+        if pool is None or client is None:
+            return
+        for worker in make_workers(client, pool, queues, settings.worker_slots):
+            await stack.enter_async_context(worker)
+        await ensure_schedule(client)
+        logger.info("worker ready", extra={"queues": list(queues), "identity": client.identity})
+        await stopped.wait()
+        logger.info("worker stops")
+
+
+async def _patiently(connect: Callable[[], Awaitable[T]], stopped: asyncio.Event) -> T | None:
+    """Try until it works or the process is told to stop."""
+    while not stopped.is_set():
+        try:
+            return await connect()
+        except DependencyUnavailable as error:
+            logger.warning(str(error))
+            await asyncio.sleep(0.2)
+    return None

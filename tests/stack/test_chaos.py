@@ -1,0 +1,72 @@
+"""Kills and pauses in the middle of orders: the auditor finds nothing; the same seed gives the same plan."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.shop import until
+
+from orderkit.audit.audit import audit
+from orderkit.chaos.plan import TARGETS, Blow, make_plan
+from orderkit.chaos.run import run_chaos
+from orderkit.client import OrderkitClient
+from orderkit.contract import StartOrder
+from orderkit.core.orders import ENDS
+from orderkit.core.policies import PolicyName
+from orderkit.stack.lifecycle import down, up
+from orderkit.stack.stack import Stack
+from orderkit.store.database import open_pool
+from orderkit.temporal.client import connect_temporal
+
+
+@given(st.integers(0, 10_000))
+def test_the_same_seed_gives_the_same_plan(seed: int) -> None:
+    plan = make_plan(seed)
+    assert plan == make_plan(seed)
+    assert len(plan.orders) == 40
+    kills = [blow.target for blow in plan.blows if blow.blow is Blow.KILL]
+    assert sorted(kills) == sorted(TARGETS * 2)
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    home = tmp_path_factory.mktemp("chaos") / ".orderkit"
+    try:
+        yield up(home)
+    finally:
+        down(home)
+
+
+async def test_a_short_chaos_run_passes_the_audit(stack: Stack) -> None:
+    report = await run_chaos(stack, make_plan(11, orders=15, kills=4, pauses=1, seconds=8), within_seconds=90)
+    assert report.lost == []
+    assert report.left_open == []
+    assert report.findings == []
+    assert sum(report.ends.values()) == 15
+
+
+async def test_postgresql_away_for_ten_seconds(stack: Stack) -> None:
+    """20 orders in the middle of their way: all are decided correctly afterwards."""
+    order_ids = [f"pg-{number}" for number in range(20)]
+    body = StartOrder(policy=PolicyName.BUDGET, review_seconds=1, deadline=90)
+    async with OrderkitClient(stack.api_url) as client:
+        await asyncio.gather(*(client.start(order_id, body) for order_id in order_ids))
+        await asyncio.to_thread(stack.kill, "postgres", restart=False)
+        await asyncio.sleep(10)  # the time that PostgreSQL is away is what is tested
+        stack.start_program("postgres")
+
+        async def all_ended() -> bool:
+            try:
+                page = await client.list(prefix="pg-")
+            except Exception:
+                return False
+            return len(page.orders) == 20 and all(order.state in ENDS for order in page.orders)
+
+        await until(all_ended, "all orders have ended", 60)
+    async with open_pool(stack.database_url) as pool:
+        report = await audit(pool, await connect_temporal(stack.temporal_settings()), order_ids)
+    assert (report.orders, report.findings) == (20, [])
