@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-input -c co
 CANDIDATES := python3.13 python3.12 python3.11 python3.14 python3 python
 FITS := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help install lab demo test check fences soak format notebooks histories wheel clean
+.PHONY: help install lab demo test check coverage lowest fences soak format notebooks histories wheel clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -22,7 +22,7 @@ demo: .venv/.lab ## one order from start to shipped, in the terminal
 	@$(BIN)/orderkit demo
 
 test: .venv/.dev ## every test and every notebook, on real PostgreSQL and Temporal
-	@$(BIN)/python -m pytest --nbval --nbval-current-env -n 2 --dist loadfile
+	@$(BIN)/python -m pytest --nbval --nbval-current-env -n 3 --dist loadfile
 
 check: .venv/.dev ## the quick ones: format, lint, types, import rules, known vulnerabilities, unit tests
 	@$(BIN)/ruff format --check .
@@ -31,6 +31,12 @@ check: .venv/.dev ## the quick ones: format, lint, types, import rules, known vu
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python tests/support/advisories.py
 	@$(BIN)/python -m pytest -q -m unit tests/unit
+
+coverage: .venv/.dev ## the same tests, traced in every process: lines and branches of orderkit/ that they run (15 minutes)
+	@COVERAGE=$(BIN)/coverage bash tests/support/coverage.sh
+
+lowest: .venv/.dev ## the demo with the lowest versions that pyproject.toml allows, in an environment of its own (minutes)
+	@$(BIN)/python tests/support/lowest.py
 
 fences: .venv/.dev ## take each fence around the money out, in a copy, and see that the tests notice (20 minutes)
 	@$(BIN)/python tests/support/fences.py
@@ -52,7 +58,7 @@ wheel: .venv/.dev ## build dist/orderkit-*.whl
 	@$(BIN)/python -m build --wheel
 
 clean: ## remove what make made (not your lab's data in .orderkit)
-	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Two installs, so that somebody at a workshop downloads only what the lab needs.
