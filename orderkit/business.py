@@ -67,10 +67,12 @@ class Business:
     carrier: Carrier
     clock: Clock
 
-    async def order_received(self, attempt: Attempt, order: OrderInput, started_at: datetime) -> None:
+    async def order_received(
+        self, attempt: Attempt, order: OrderInput, started_at: datetime, first_run_id: str = ""
+    ) -> None:
         """Create the order's row."""
         async with flaky_call(attempt, self.clock):
-            await self.orders.create(order, started_at)
+            await self.orders.create(order, started_at, first_run_id)
 
     async def order_validated(self, attempt: Attempt, order: OrderInput) -> None:
         """Check the order, all checks at once; raises InvalidOrder naming every problem."""
@@ -131,12 +133,12 @@ class Business:
             return await self.orders.change_address(attempt.order_id, change, superseded)
 
     async def order_stopped(
-        self, attempt: Attempt, order: OrderInput | None, stop: Stop, started_at: datetime
+        self, attempt: Attempt, order: OrderInput | None, stop: Stop, started_at: datetime, first_run_id: str = ""
     ) -> StopResult:
         """Let the database decide between this stop and the dispatch; an order without a row gets one first."""
         async with flaky_call(attempt, self.clock):
             if order is not None:
-                await self.orders.create(order, started_at)
+                await self.orders.create(order, started_at, first_run_id)
             return await self.orders.stop(attempt.order_id, stop)
 
     async def shipment_recalled(self, attempt: Attempt) -> None:

@@ -12,6 +12,7 @@ OrderkitError
 ├── InvalidFaultPlan           an unknown scenario, step or fault
 ├── OrderNotFound              nobody knows this order
 ├── OrderConflict              another order has this id
+├── OrderExists                the order is there, with a workflow of its own; never retried
 ├── OrderClosed                the order has ended; messages come too late
 ├── MessageRefused             the order cannot honour this message now
 ├── StepRefused                the order's state forbids the step; never retried
@@ -88,6 +89,10 @@ class OrderConflict(OrderkitError):
     """Another order has this id."""
 
 
+class OrderExists(OrderkitError):
+    """The order exists already, with a workflow of its own."""
+
+
 class OrderClosed(OrderkitError):
     """The order has ended."""
 
@@ -120,4 +125,4 @@ def first_line(error: BaseException) -> str:
 
 
 # Retrying these cannot help: Temporal fails the step at once.
-NON_RETRYABLE = (InvalidOrder, StepRefused, Declined, KeyRefused, OrderConflict)
+NON_RETRYABLE = (InvalidOrder, StepRefused, Declined, KeyRefused, OrderConflict, OrderExists)

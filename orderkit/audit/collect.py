@@ -21,7 +21,7 @@ from orderkit.audit.facts import (
     ShipmentFact,
 )
 from orderkit.core.orders import OrderState
-from orderkit.core.steps import ACTIVITY_STEPS
+from orderkit.core.steps import ACTIVITY_STEPS, NOTE_REFUSAL
 from orderkit.store.audit import audit_rows
 from orderkit.store.database import Pool
 from orderkit.store.rows import Row, to_cents
@@ -128,4 +128,5 @@ def _activities(run_id: str, events: Sequence[Any]) -> list[ActivityFact]:
             outcome=outcomes.get(event_id, "open"),
         )
         for event_id, attributes in scheduled.items()
+        if attributes.activity_type.name != NOTE_REFUSAL
     ]

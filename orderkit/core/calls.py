@@ -35,6 +35,7 @@ class OrderStepInput(StepInput):
 
     order: OrderInput
     started_at: datetime
+    first_run_id: str = ""  # of the workflow; a reset keeps it, another workflow has another
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +63,7 @@ class StopInput(StepInput):
     order: OrderInput | None
     started_at: datetime
     stop: Stop
+    first_run_id: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,9 +83,13 @@ class CloseInput(StepInput):
 
 @dataclass(frozen=True)
 class StopResult:
-    """`stopped` is False when the carrier already has the package: too late."""
+    """`stopped` is False when the carrier already has the package: too late.
+
+    `stop` is what the database holds: an earlier stop, or this one with a better reason. None from older workers.
+    """
 
     stopped: bool
+    stop: Stop | None = None
 
 
 @dataclass(frozen=True)
@@ -118,6 +124,16 @@ class ShippingInput:
     policy: Policy
     run: int = 1
     prior_attempts: dict[Step, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RefusalInput:
+    """A message that an order refused, `count` times: its name and why, never its content."""
+
+    order_id: OrderId
+    message: str
+    reason: str
+    count: int
 
 
 @dataclass(frozen=True)

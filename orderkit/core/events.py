@@ -26,6 +26,9 @@ class EventType(StrEnum):
     ORDER_CANCELLED = "order_cancelled"
     ORDER_REJECTED = "order_rejected"
     ORDER_FAILED = "order_failed"
+    MESSAGE_REFUSED = "message_refused"  # a signal that the order could not use, by name and why
+    WORKFLOW_FAILING = "workflow_failing"  # its workflow task fails, and is tried again: a bug, a missing key
+    WORKFLOW_RECOVERED = "workflow_recovered"
     STEP_STARTED = "step_started"  # an attempt of any step
     STEP_ENDED = "step_ended"
 
@@ -67,8 +70,8 @@ STATE_EVENTS: dict[OrderState, EventType] = {
     OrderState.FAILED: EventType.ORDER_FAILED,
 }
 
-# What happens to an order once at most. An address may change again and again, and a step may be tried again.
-ONCE = frozenset(EventType) - {EventType.ADDRESS_CHANGED, EventType.STEP_STARTED, EventType.STEP_ENDED}
+# What happens to an order once at most; the rest may happen again and again.
+ONCE = frozenset(EVENT_STEPS) - {EventType.ADDRESS_CHANGED}
 
 
 def event_step(event_type: str) -> Step | None:

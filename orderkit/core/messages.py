@@ -7,6 +7,9 @@ from orderkit.core.orders import Address, check_address, has_control_characters
 from orderkit.errors import Problem
 
 MAX_TEXT_CHARACTERS = 500  # of a name, a reason or a note
+MAX_SIGNAL_NAME_CHARACTERS = 60  # what is kept of one that nobody knows
+DEADLINE = "deadline"  # who stops an order whose time runs out
+MESSAGE_REFUSED = "MessageRefused"  # the type of a refusal, as Temporal carries it
 
 
 @dataclass(frozen=True)
@@ -123,3 +126,19 @@ def check_message(message: CancelOrder | UpdateAddress | ReviewDecision | Review
     if isinstance(message, UpdateAddress):
         problems += check_address(message.new_address)
     return problems
+
+
+# What each signal carries.
+SIGNALS: dict[str, type] = {
+    "cancel_order": CancelOrder,
+    "update_address": UpdateAddress,
+    "approve_order": ReviewDecision,
+    "reject_order": ReviewDecision,
+    "dispatch_failed": DispatchFailed,
+}
+
+
+def printable(text: str, most_characters: int) -> str:
+    """Text from anywhere on one line, cut to a length."""
+    shown = "".join(" " if has_control_characters(character) else character for character in text)
+    return shown if len(shown) <= most_characters else f"{shown[: most_characters - 1]}…"

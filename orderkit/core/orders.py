@@ -23,6 +23,7 @@ MAX_SKU_CHARACTERS = 64
 MAX_QUANTITY = 1_000
 MIN_UNIT_PRICE_CENTS, MAX_UNIT_PRICE_CENTS = 1, 99_999_99
 MIN_DEADLINE_SECONDS, MAX_DEADLINE_SECONDS = 1.0, 86_400.0
+MAX_FACTOR, MAX_ATTEMPTS = 1_000, 1_000_000  # of a retry policy
 # The longest that each line of an address may be, in characters; `name` alone may be empty.
 ADDRESS_CHARACTERS = {"street": 120, "city": 80, "state": 40, "zip": 12, "country": 60, "name": 80}
 
@@ -151,8 +152,13 @@ def order_workflow_id(order_id: str) -> str:
 
 
 def shipping_workflow_id(order_id: str, run: int = 1) -> str:
-    """`shipping-{order_id}`; a repeated shipping run adds `-2`, `-3` …"""
-    return f"shipping-{order_id}" if run == 1 else f"shipping-{order_id}-{run}"
+    """`shipping-{order_id}`; a repeated shipping run adds `:2`, `:3` …, which no order's id may contain."""
+    return f"shipping-{order_id}" if run == 1 else f"shipping-{order_id}:{run}"
+
+
+def earlier_shipping_workflow_id(order_id: str, run: int) -> str:
+    """What repeated runs were called before: `shipping-X-2` was also the first run of an order X-2."""
+    return f"shipping-{order_id}-{run}"
 
 
 def request_digest(order: OrderInput) -> str:
@@ -171,15 +177,14 @@ def _plain(value: object) -> object:
 
 def check_order(order: OrderInput) -> None:
     """Raise InvalidOrder, naming every problem at once."""
-    problems = [
-        *check_order_id(order.order_id),
-        *check_payment_id(order.payment_id),
-        *check_items(order.items),
-        *check_address(order.address),
-        *_check_running(order),
-    ]
+    problems = [*check_can_run(order), *check_items(order.items), *check_address(order.address)]
     if problems:
         raise InvalidOrder(problems)
+
+
+def check_can_run(order: OrderInput) -> list[Problem]:
+    """What keeps OrderWorkflow from running this order at all. Items and address it checks as a step, and rejects."""
+    return [*check_order_id(order.order_id), *check_payment_id(order.payment_id), *_check_running(order)]
 
 
 def check_order_id(order_id: str) -> list[Problem]:
@@ -248,11 +253,19 @@ def _check_running(order: OrderInput) -> list[Problem]:
         problems.append(Problem("review_seconds", f"use 0 to {MAX_DEADLINE_SECONDS:g} seconds"))
     if order.review not in list(Review):
         problems.append(Problem("review", f"use one of: {', '.join(Review)}"))
-    missing = [
-        step for step in SPEC.attempt_timeout_seconds if not order.policy.attempt_timeout_seconds.get(step, 0) > 0
-    ]
-    if missing or order.policy.max_attempts < 0 or order.policy.first_wait_seconds < 0 or order.policy.factor < 1:
-        problems.append(Problem("policy", "needs a time limit for every step, waits from 0, a factor from 1"))
+    policy = order.policy
+    limits = [policy.attempt_timeout_seconds.get(step, 0) for step in SPEC.attempt_timeout_seconds]
+    waits = (policy.first_wait_seconds, policy.max_wait_seconds)
+    if not (
+        all(0 < limit <= MAX_DEADLINE_SECONDS for limit in limits)
+        and all(0 <= wait <= MAX_DEADLINE_SECONDS for wait in waits)
+        and 1 <= policy.factor <= MAX_FACTOR
+        and 0 <= policy.max_attempts <= MAX_ATTEMPTS
+    ):
+        rule = "needs a time limit for every step, waits from 0, a factor from 1, and attempts from 0 (no limit)"
+        problems.append(Problem("policy", rule))
+    if not -(2**63) <= order.faults.seed < 2**63:
+        problems.append(Problem("faults", "the seed is too large"))
     try:
         check_plan(order.faults)
     except InvalidFaultPlan as error:

@@ -48,6 +48,7 @@ class UntilDone(Policy):
 
     attempts_per_limit: int = 20
     max_timeout_seconds: float = 10
+    activity_seconds: float = 60  # of one activity with all its attempts; then another one goes on
 
     def timeout_seconds(self, step: Step, attempt: int = 1) -> float:
         """The time limit of that attempt of `step`."""

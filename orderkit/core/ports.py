@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from orderkit.core.calls import Attempt, RefundResult, StopResult
+from orderkit.core.calls import Attempt, RefundResult, RefusalInput, StopResult
 from orderkit.core.events import AttemptOutcome, EventType
 from orderkit.core.messages import Stop, StopKind, UpdateAddress
 from orderkit.core.orders import Address, OrderId, OrderInput, OrderState, PaymentId
@@ -15,8 +15,11 @@ from orderkit.core.orders import Address, OrderId, OrderInput, OrderState, Payme
 class OrderStore(Protocol):
     """The order's own records. Every change is one conditional statement with its event in the same transaction."""
 
-    async def create(self, order: OrderInput, started_at: datetime) -> None:
-        """Create the row; the same order again changes nothing. Raises OrderConflict for a different one."""
+    async def create(self, order: OrderInput, started_at: datetime, first_run_id: str = "") -> None:
+        """Create the row; the same order again changes nothing.
+
+        Raises OrderConflict for a different one, and OrderExists for one that another workflow has created.
+        """
 
     async def move(self, order_id: OrderId, to: OrderState, event: EventType, payload: dict[str, str]) -> None:
         """Move the order to `to` unless it has been there. Raises StepRefused when its state forbids it."""
@@ -46,6 +49,9 @@ class OrderStore(Protocol):
 
     async def stop(self, order_id: OrderId, stop: Stop) -> StopResult:
         """Stop the order unless it is dispatched. Raises OrderNotFound without a row."""
+
+    async def note_refusal(self, refusal: RefusalInput, run_id: str, activity_id: str) -> None:
+        """Note a refused message; once for each activity."""
 
     async def open_orders(self, most: int) -> list[tuple[OrderId, PaymentId, str]]:
         """Orders that have not ended, oldest first: id, payment, workflow id."""
@@ -109,8 +115,8 @@ class AttemptRecord:
 class AttemptLog(Protocol):
     """Where attempts leave their start and their end."""
 
-    async def started(self, record: AttemptRecord, fault: str) -> None:
-        """Note the start, with the fault that the plan holds for it; repeated notes add nothing."""
+    async def started(self, record: AttemptRecord, fault: str, limit_seconds: float | None) -> None:
+        """Note the start, with the fault that the plan holds for it and its time limit; repeated notes add nothing."""
 
     async def ended(self, record: AttemptRecord, outcome: AttemptOutcome, error: str) -> None:
         """Note the end; repeated notes add nothing."""

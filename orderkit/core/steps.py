@@ -7,6 +7,7 @@ from enum import StrEnum
 ORDER_QUEUE = "order-tq"
 SHIPPING_QUEUE = "shipping-tq"
 FIND_STRANDED = "find_stranded_activity"
+NOTE_REFUSAL = "note_refusal_activity"  # no step of the order: it is not tried by a policy, and leaves no attempts
 
 
 class Step(StrEnum):

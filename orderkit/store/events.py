@@ -21,9 +21,9 @@ class PostgresAttemptLog:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def started(self, record: AttemptRecord, fault: str) -> None:
-        """Note the start, with the fault that the plan holds for it; repeated notes add nothing."""
-        await queries.attempt_started(self._pool, **_columns(record), fault=fault)
+    async def started(self, record: AttemptRecord, fault: str, limit_seconds: float | None) -> None:
+        """Note the start, with the fault that the plan holds for it and its time limit; repeated notes add nothing."""
+        await queries.attempt_started(self._pool, **_columns(record), fault=fault, limit_seconds=limit_seconds)
 
     async def ended(self, record: AttemptRecord, outcome: AttemptOutcome, error: str) -> None:
         """Note the end; repeated notes add nothing."""

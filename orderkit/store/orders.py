@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 
 import asyncpg
 
-from orderkit.core.calls import RefundResult, StopResult
-from orderkit.core.events import EventType
-from orderkit.core.messages import Stop, StopKind, UpdateAddress
+from orderkit.core.calls import RefundResult, RefusalInput, StopResult
+from orderkit.core.events import AttemptState, EventType
+from orderkit.core.messages import DEADLINE, Stop, StopKind, UpdateAddress
 from orderkit.core.orders import (
     ENDS,
     STOPPABLE,
@@ -23,10 +23,13 @@ from orderkit.core.orders import (
     request_digest,
     sources,
 )
+from orderkit.core.reasons import LastAttempt, deadline_reason
+from orderkit.core.steps import FORWARD_STEPS, Step
 from orderkit.errors import (
     InvalidOrder,
     KeyRefused,
     OrderConflict,
+    OrderExists,
     OrderNotFound,
     Problem,
     StepRefused,
@@ -34,7 +37,7 @@ from orderkit.errors import (
 )
 from orderkit.store.database import Pool
 from orderkit.store.queries import queries
-from orderkit.store.rows import to_address, to_amount
+from orderkit.store.rows import Row, to_address, to_amount
 
 
 class PostgresOrders:
@@ -43,14 +46,17 @@ class PostgresOrders:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def create(self, order: OrderInput, started_at: datetime) -> None:
-        """Create the row; the same order again changes nothing. Raises OrderConflict for another, or InvalidOrder."""
+    async def create(self, order: OrderInput, started_at: datetime, first_run_id: str = "") -> None:
+        """Create the row; the same order again changes nothing.
+
+        Raises OrderConflict for a different one, OrderExists for one that another workflow created, and InvalidOrder.
+        """
         try:
-            await self._create(order, started_at)
+            await self._create(order, started_at, first_run_id)
         except asyncpg.DataError as error:
             raise InvalidOrder([Problem("order", f"the database cannot hold it ({first_line(error)})")]) from None
 
-    async def _create(self, order: OrderInput, started_at: datetime) -> None:
+    async def _create(self, order: OrderInput, started_at: datetime, first_run_id: str) -> None:
         digest = request_digest(order)
         created = await queries.create_order(
             self._pool,
@@ -65,12 +71,15 @@ class PostgresOrders:
             deadline_seconds=order.deadline_seconds,
             workflow_id=order_workflow_id(order.order_id),
             request_digest=digest,
+            first_run_id=first_run_id or None,
             started_at=started_at,
         )
         if created is None:
             row = await queries.order_row(self._pool, order_id=order.order_id)
             if row["request_digest"] != digest:
                 raise OrderConflict(f"another order has the id {order.order_id}")
+            if first_run_id and not _is_own(row, first_run_id):
+                raise OrderExists(f"order {order.order_id} exists already, with a workflow of its own")
 
     async def state(self, order_id: OrderId) -> OrderState:
         """The order's state; raises OrderNotFound."""
@@ -166,11 +175,38 @@ class PostgresOrders:
 
     async def stop(self, order_id: OrderId, stop: Stop) -> StopResult:
         """Stop the order unless it is dispatched. Raises OrderNotFound without a row."""
+        if stop.by == DEADLINE and stop.kind is StopKind.FAILED:
+            stop = replace(stop, reason=await self._deadline_reason(order_id))
         moved = await queries.stop_order(self._pool, order_id=order_id, kind=stop.kind, reason=stop.reason, by=stop.by)
         if moved is not None:
-            return StopResult(stopped=True)
-        state = await self.state(order_id)
-        return StopResult(stopped=not has_reached(state, OrderState.DISPATCHED))
+            return StopResult(True, stop)
+        row = await queries.order_row(self._pool, order_id=order_id)
+        if row is None:
+            raise OrderNotFound(f"no order {order_id}")
+        if has_reached(OrderState(row["state"]), OrderState.DISPATCHED):
+            return StopResult(False)
+        return StopResult(True, Stop(StopKind(row["stop_kind"]), row["stop_reason"], row["stopped_by"]))
+
+    async def _deadline_reason(self, order_id: OrderId) -> str:
+        row = await queries.last_forward_attempt(self._pool, order_id=order_id, steps=list(FORWARD_STEPS))
+        if row is None:
+            raise OrderNotFound(f"no order {order_id}")
+        last = None
+        if row["step"] is not None:
+            last = LastAttempt(Step(row["step"]), row["attempt"], AttemptState(row["outcome"]), row["error"])
+        return deadline_reason(row["deadline_seconds"], OrderState(row["state"]), last)
+
+    async def note_refusal(self, refusal: RefusalInput, run_id: str, activity_id: str) -> None:
+        """Note a refused message; once for each activity."""
+        payload = {"message": refusal.message, "reason": refusal.reason, "count": refusal.count}
+        await queries.note_about_workflow(
+            self._pool,
+            order_id=refusal.order_id,
+            event=EventType.MESSAGE_REFUSED,
+            payload=payload,
+            run_id=run_id,
+            note_id=activity_id,
+        )
 
     async def shipment_recalled(self, order_id: OrderId, had_package: bool) -> None:
         """Note once that the carrier was told to give the package back."""
@@ -186,3 +222,9 @@ class PostgresOrders:
         """Orders that have not ended, oldest first: id, payment, workflow id."""
         rows = queries.open_orders(self._pool, most=most)
         return [(row["id"], row["payment_id"], row["workflow_id"]) async for row in rows]
+
+
+def _is_own(row: Row, first_run_id: str) -> bool:
+    """Whether this workflow created the order; an order from before that was noted is anybody's until it has ended."""
+    created_by = row["first_run_id"]
+    return bool(created_by == first_run_id) if created_by else row["closed_at"] is None

@@ -17,6 +17,7 @@ from temporalio.service import GrpcCompression, RetryConfig, RPCError
 from orderkit.errors import DependencyUnavailable
 from orderkit.settings import Settings
 from orderkit.temporal.codec import Codec
+from orderkit.temporal.inputs import InputConverter
 
 _DEFAULT_HOST = "127.0.0.1:7233"
 
@@ -54,7 +55,7 @@ def _runtime() -> Runtime:
 
 def data_converter(codec_keys: tuple[bytes, ...]) -> DataConverter:
     """With a codec key: payloads and the messages of failures are encrypted. Without: plain, and errors that say so."""
-    converter = dataclasses.replace(DataConverter.default, payload_codec=Codec(codec_keys))
+    converter = DataConverter(payload_converter_class=InputConverter, payload_codec=Codec(codec_keys))
     if not codec_keys:
         return converter
     return dataclasses.replace(converter, failure_converter_class=DefaultFailureConverterWithEncodedAttributes)

@@ -19,6 +19,7 @@ from orderkit.core.calls import (
     ReconcileInput,
     RefundInput,
     RefundResult,
+    RefusalInput,
     StepInput,
     StopInput,
     StopResult,
@@ -26,7 +27,7 @@ from orderkit.core.calls import (
 )
 from orderkit.core.orders import Review
 from orderkit.core.ports import OrderStore, Workflows
-from orderkit.core.steps import ACTIVITY_STEPS, FIND_STRANDED
+from orderkit.core.steps import ACTIVITY_STEPS, FIND_STRANDED, NOTE_REFUSAL
 
 
 def current_attempt(step_input: StepInput) -> Attempt:
@@ -34,6 +35,19 @@ def current_attempt(step_input: StepInput) -> Attempt:
     info = activity.info()
     number = info.attempt + step_input.prior_attempts
     return Attempt(step_input.order_id, ACTIVITY_STEPS[info.activity_type], number, step_input.faults)
+
+
+class NoteActivities:
+    """What a workflow of either queue notes beside its steps."""
+
+    def __init__(self, orders: OrderStore) -> None:
+        self._orders = orders
+
+    @activity.defn(name=NOTE_REFUSAL)
+    async def note_refusal(self, refusal: RefusalInput) -> None:
+        """Note a refused message."""
+        info = activity.info()
+        await self._orders.note_refusal(refusal, info.workflow_run_id or "", info.activity_id)
 
 
 class OrderActivities:
@@ -61,7 +75,7 @@ class OrderActivities:
     @activity.defn(name="receive_order_activity")
     async def receive_order(self, call: OrderStepInput) -> None:
         """Create the order's row."""
-        await self._business.order_received(current_attempt(call), call.order, call.started_at)
+        await self._business.order_received(current_attempt(call), call.order, call.started_at, call.first_run_id)
 
     @activity.defn(name="validate_order_activity")
     async def validate_order(self, call: OrderStepInput) -> None:
@@ -96,7 +110,9 @@ class OrderActivities:
     @activity.defn(name="stop_order_activity")
     async def stop_order(self, call: StopInput) -> StopResult:
         """Stop the order, unless it is too late."""
-        return await self._business.order_stopped(current_attempt(call), call.order, call.stop, call.started_at)
+        return await self._business.order_stopped(
+            current_attempt(call), call.order, call.stop, call.started_at, call.first_run_id
+        )
 
     @activity.defn(name="recall_shipment_activity")
     async def recall_shipment(self, call: StepInput) -> None:

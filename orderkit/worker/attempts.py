@@ -6,8 +6,9 @@ import asyncio
 import logging
 import os
 import socket
+import time
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from temporalio import activity
@@ -51,9 +52,12 @@ class _Recorder(ActivityInboundInterceptor):
         record = _record(step_input)
         attempt = record.attempt
         fault = decide(attempt.faults, attempt.order_id, attempt.step, attempt.number)
-        await self._note(record, self._log.started(record, str(fault)))
+        limit = activity.info().start_to_close_timeout
+        # By this process's own clock: the server's may be minutes away from it.
+        began = time.monotonic()
+        await self._note(record, self._log.started(record, str(fault), limit.total_seconds() if limit else None))
         try:
-            result = await self._bounded(input)
+            result = await self._bounded(input, began)
         except ApplicationError as error:
             timed_out = error.type == "AttemptTimeout"
             outcome = AttemptOutcome.TIMED_OUT if timed_out else AttemptOutcome.FAILED
@@ -66,7 +70,7 @@ class _Recorder(ActivityInboundInterceptor):
         await self._note(record, self._log.ended(record, AttemptOutcome.COMPLETED, ""))
         return result
 
-    async def _bounded(self, input: ExecuteActivityInput) -> Any:
+    async def _bounded(self, input: ExecuteActivityInput, began: float) -> Any:
         """Run the attempt within its time limit; every error leaves as a typed ApplicationError."""
         info = activity.info()
         limit = info.start_to_close_timeout or timedelta.max
@@ -84,7 +88,7 @@ class _Recorder(ActivityInboundInterceptor):
             raise ApplicationError(str(error), details, type=name, non_retryable=final) from None
         except Exception as error:
             raise ApplicationError(first_line(error), details, type=type(error).__name__) from None
-        if datetime.now(UTC) - info.started_time > limit:
+        if time.monotonic() - began > limit.total_seconds():
             # The server has given up on this attempt; its effect stands, and the next attempt finds it done.
             raise ApplicationError(f"{late}; it was done just after", details, type="AttemptTimeout")
         return result

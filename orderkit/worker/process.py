@@ -24,7 +24,7 @@ from orderkit.store.orders import PostgresOrders
 from orderkit.store.world import SimulatedCarrier, SimulatedPaymentProvider
 from orderkit.temporal.client import TemporalSettings, connect_temporal
 from orderkit.temporal.workflows import TemporalWorkflows
-from orderkit.worker.activities import OrderActivities, ReconcileActivities, ShippingActivities
+from orderkit.worker.activities import NoteActivities, OrderActivities, ReconcileActivities, ShippingActivities
 from orderkit.worker.attempts import RecordAttempts
 from orderkit.worker.reconcile import ensure_schedule
 from orderkit.workflows.order import OrderWorkflow
@@ -55,13 +55,14 @@ def business_on(pool: Pool) -> Business:
 def make_workers(client: Client, pool: Pool, queues: Sequence[str], slots: int) -> list[Worker]:
     """One worker a queue. `slots` is how many activities each may run at once; hung attempts hold theirs."""
     business = business_on(pool)
+    notes = NoteActivities(PostgresOrders(pool))
     reconcile = ReconcileActivities(PostgresOrders(pool), TemporalWorkflows(client))
     served: dict[str, tuple[list[type], list[Callable[..., Any]]]] = {
         ORDER_QUEUE: (
             [OrderWorkflow, ReconcileWorkflow],
-            [*OrderActivities(business).all, reconcile.find_stranded],
+            [*OrderActivities(business).all, notes.note_refusal, reconcile.find_stranded],
         ),
-        SHIPPING_QUEUE: ([ShippingWorkflow], ShippingActivities(business).all),
+        SHIPPING_QUEUE: ([ShippingWorkflow], [*ShippingActivities(business).all, notes.note_refusal]),
     }
     return [
         Worker(

@@ -7,11 +7,13 @@ import asyncio
 from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError
 
 from orderkit.core.messages import Stop, StopKind
+from orderkit.core.policies import Policy
 from orderkit.core.steps import ACTIVITY_STEPS, Step
+from orderkit.errors import OrderExists
 from orderkit.workflows.options import reason_of
 
 
-def stop_for(forward: asyncio.Task[None]) -> Stop:
+def stop_for(forward: asyncio.Task[None], policy: Policy) -> Stop:
     """The stop that a forward path asks for by having failed."""
     if forward.cancelled():
         return Stop(StopKind.FAILED, "the forward path was cancelled", "workflow")
@@ -21,9 +23,14 @@ def stop_for(forward: asyncio.Task[None]) -> Stop:
     kind = _error_type(error)
     declined = step is Step.CHARGE and kind in ("Declined", "KeyRefused")
     if declined or kind in ("InvalidOrder", "OrderConflict"):
-        return Stop(StopKind.REJECTED, reason_of(error), str(step))
+        return Stop(StopKind.REJECTED, reason_of(error, policy), str(step))
     where = f"{step}: " if step else ""
-    return Stop(StopKind.FAILED, f"{where}{reason_of(error)}", str(step or "shipping"))
+    return Stop(StopKind.FAILED, f"{where}{reason_of(error, policy)}", str(step or "shipping"))
+
+
+def is_second_workflow(error: BaseException | None) -> bool:
+    """Whether the order has another workflow, which is its own."""
+    return error is not None and _error_type(error) == OrderExists.__name__
 
 
 def no_row(error: BaseException) -> bool:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Sequence
 from datetime import timedelta
 
 from temporalio import workflow
+from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
 from orderkit.core.calls import AddressInput, AddressResult
 from orderkit.core.messages import (
+    MESSAGE_REFUSED,
+    SIGNALS,
     Answer,
     CancelOrder,
+    DispatchFailed,
     ReviewDecision,
     ReviewOrder,
     Stop,
@@ -22,7 +26,9 @@ from orderkit.core.messages import (
 )
 from orderkit.core.orders import OrderInput, Review
 from orderkit.core.steps import Step
+from orderkit.temporal.inputs import Unreadable, read_one
 from orderkit.workflows.options import run_step
+from orderkit.workflows.refusals import Refusals
 
 TIMER = "timer"
 
@@ -42,7 +48,7 @@ class OrderMessages:
         self.ended = False
         self.decision: ReviewDecision | None = None
         self.in_review = False
-        self.refused: list[str] = []
+        self.refusals = Refusals(order.order_id)
         self._addresses: list[UpdateAddress] = []
         self._addresses_settled = 0
         self._address_result = AddressResult(changed=True)
@@ -63,12 +69,10 @@ class OrderMessages:
             self.open_stop = stop
         return self.open_stop
 
-    def settle_stop(self, stopped: bool) -> None:
-        """Note what the database decided on the open stop."""
-        if stopped:
-            self.stop = self.open_stop
-        else:
-            self.past_no_return = True
+    def settle_stop(self, decided: Stop | None) -> None:
+        """Note what the database decided: the stop that holds, or None, since the carrier has the package."""
+        self.stop = decided
+        self.past_no_return = decided is None
         self.open_stop = None
 
     def note_row(self, exists: bool) -> None:
@@ -94,16 +98,25 @@ class OrderMessages:
 
     # Messages
 
-    def signalled(self, act: Callable[[], None]) -> None:
-        """Act on a signal: nobody hears a refusal, so it is kept for the query."""
+    async def receive(self, name: str, inputs: Sequence[RawValue]) -> None:
+        """Act on a signal, whatever it is. Nobody hears a refusal, so it is noted: name and why, never the content."""
         try:
-            act()
+            await self._act(name, read_signal(name, inputs))
         except ApplicationError as error:
-            self.note_refusal(error)
+            if error.type != MESSAGE_REFUSED:
+                raise
+            self.refusals.add(name, error.message)
 
-    def note_refusal(self, error: ApplicationError) -> None:
-        """Keep a signal's refusal for the query."""
-        self.refused.append(error.message)
+    async def _act(self, name: str, message: object) -> None:
+        match message:
+            case CancelOrder():
+                self.cancel(message)
+            case UpdateAddress():
+                await self.change_address(message)
+            case ReviewDecision():
+                self.review(ReviewOrder(name == "approve_order", message.reviewer, message.note))
+            case DispatchFailed():
+                pass  # the child's own failure follows, and is acted on
 
     def check_cancel(self, message: CancelOrder) -> None:
         """Refuse a malformed cancel, and one that comes too late."""
@@ -209,5 +222,16 @@ def _check(message: CancelOrder | UpdateAddress | ReviewOrder) -> None:
         raise _refusal("; ".join(f"{problem.field}: {problem.message}" for problem in problems))
 
 
+def read_signal(name: str, inputs: Sequence[RawValue]) -> object:
+    """What a signal carries, as its dataclass; refuses a name that nobody knows, and an input that is none."""
+    wanted = SIGNALS.get(name)
+    if wanted is None:
+        raise _refusal(f"no such message; an order takes {', '.join(SIGNALS)}")
+    try:
+        return read_one(inputs, wanted, workflow.payload_converter())
+    except Unreadable as why:
+        raise _refusal(f"its input cannot be used: {why}") from None
+
+
 def _refusal(reason: str) -> ApplicationError:
-    return ApplicationError(reason, type="MessageRefused", non_retryable=True)
+    return ApplicationError(reason, type=MESSAGE_REFUSED, non_retryable=True)

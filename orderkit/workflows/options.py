@@ -7,18 +7,33 @@ from datetime import timedelta
 from typing import Any, TypedDict
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError, FailureError, RetryState
+from temporalio.common import RawValue, RetryPolicy
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    ChildWorkflowError,
+    FailureError,
+    RetryState,
+    TerminatedError,
+    TimeoutError,
+    TimeoutType,
+    is_cancelled_exception,
+)
 
 from orderkit.core.calls import StepInput
 from orderkit.core.policies import UNTIL_DONE, Policy, UntilDone
-from orderkit.core.steps import STEP_ACTIVITIES, Step
+from orderkit.core.steps import ACTIVITY_STEPS, STEP_ACTIVITIES, Step
+from orderkit.errors import NON_RETRYABLE
+from orderkit.temporal.inputs import Unreadable, read
+
+_FINAL = frozenset(error.__name__ for error in NON_RETRYABLE)
 
 
 class ActivityOptions(TypedDict):
     """Keyword arguments of `workflow.execute_activity`."""
 
     start_to_close_timeout: timedelta
+    schedule_to_close_timeout: timedelta | None
     retry_policy: RetryPolicy
 
 
@@ -26,10 +41,15 @@ def activity_options(policy: Policy, step: Step, prior_attempts: int = 0) -> Act
     """The time limit and the retries of `step` under `policy`, after that many attempts of it."""
     limit = policy.timeout_seconds(step, prior_attempts + 1)
     attempts = policy.max_attempts
-    if isinstance(policy, UntilDone) and limit < policy.max_timeout_seconds:
-        attempts = policy.attempts_per_limit
+    altogether = None
+    if isinstance(policy, UntilDone):
+        # One that a person paused would never end; another one takes its place.
+        altogether = timedelta(seconds=policy.activity_seconds)
+        if limit < policy.max_timeout_seconds:
+            attempts = policy.attempts_per_limit
     return ActivityOptions(
         start_to_close_timeout=timedelta(seconds=limit),
+        schedule_to_close_timeout=altogether,
         retry_policy=RetryPolicy(
             initial_interval=timedelta(seconds=max(policy.wait_seconds(prior_attempts + 1), 0.001)),
             backoff_coefficient=policy.factor,
@@ -42,19 +62,36 @@ def activity_options(policy: Policy, step: Step, prior_attempts: int = 0) -> Act
 async def run_step(
     step: Step, step_input: StepInput, policy: Policy = UNTIL_DONE, result_type: type | None = None
 ) -> Any:
-    """Run the step's activity by `policy`; until done, one activity after the other, each with a longer limit."""
+    """Run the step's activity by `policy`; until done, one activity after the other, each with a longer limit.
+
+    An activity that a person completed with a result that is none is run again: what is true, it says itself.
+    """
     made = 0  # by this call: an earlier shipping run's attempts count on, but its waits and limits do not
     while True:
         options = activity_options(policy, step, made)
         try:
-            return await workflow.execute_activity(
-                STEP_ACTIVITIES[step], step_input, result_type=result_type, **options
+            value: RawValue = await workflow.execute_activity(
+                STEP_ACTIVITIES[step], step_input, result_type=RawValue, **options
             )
+            if result_type is None:
+                return None
+            return read(value, result_type, workflow.payload_converter())
         except ActivityError as error:
-            if not isinstance(policy, UntilDone) or error.retry_state is not RetryState.MAXIMUM_ATTEMPTS_REACHED:
+            if not isinstance(policy, UntilDone) or not _may_go_on(error):
                 raise
-        made += policy.attempts_per_limit
-        step_input = replace(step_input, prior_attempts=step_input.prior_attempts + policy.attempts_per_limit)
+            tried = policy.attempts_per_limit
+        except Unreadable:
+            tried = 1
+        made += tried
+        step_input = replace(step_input, prior_attempts=step_input.prior_attempts + tried)
+
+
+def _may_go_on(error: ActivityError) -> bool:
+    """Whether what must be done is tried again: its attempts or its time ran out, or a person failed it by hand."""
+    if error.retry_state in (RetryState.MAXIMUM_ATTEMPTS_REACHED, RetryState.TIMEOUT):
+        return True
+    cause = error.cause
+    return isinstance(cause, ApplicationError) and cause.type not in _FINAL and not is_cancelled_exception(error)
 
 
 def attempts_made(error: ActivityError, policy: Policy, prior_attempts: int) -> int:
@@ -65,8 +102,20 @@ def attempts_made(error: ActivityError, policy: Policy, prior_attempts: int) -> 
     return prior_attempts + policy.max_attempts
 
 
-def reason_of(error: BaseException) -> str:
-    """The innermost message of a failure, for people."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return (error.message if isinstance(error, FailureError) else str(error)) or type(error).__name__
+def reason_of(error: BaseException, policy: Policy) -> str:
+    """What really held the order up last, for people."""
+    step = ACTIVITY_STEPS.get(error.activity_type) if isinstance(error, ActivityError) else None
+    cause = error.__cause__ if isinstance(error, ActivityError | ChildWorkflowError) else error
+    match cause:
+        case TimeoutError(type=TimeoutType.START_TO_CLOSE) if step is not None:
+            # Its own cause is the error of an earlier attempt.
+            return f"no answer within {policy.timeout_seconds(step):g} s"
+        case TimeoutError():
+            return "no worker answered in time"
+        case TerminatedError():
+            return "its workflow was terminated"
+        case ActivityError() | ChildWorkflowError():
+            return reason_of(cause, policy)
+        case FailureError():
+            return cause.message or type(cause).__name__
+    return str(cause) or type(cause).__name__

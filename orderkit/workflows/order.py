@@ -10,12 +10,14 @@ One file, though long: it is one state machine, and is replayed and versioned as
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError
+from temporalio.common import RawValue
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.workflow import ChildWorkflowCancellationType, ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
@@ -32,26 +34,37 @@ with workflow.unsafe.imports_passed_through():
         StopResult,
     )
     from orderkit.core.messages import (
+        DEADLINE,
         Answer,
         CancelOrder,
-        DispatchFailed,
         OrderResult,
-        ReviewDecision,
         ReviewOrder,
         Stop,
         StopKind,
         UpdateAddress,
         WorkflowStatus,
     )
-    from orderkit.core.orders import OrderInput, OrderState, Review, check_order_id, shipping_workflow_id
+    from orderkit.core.orders import (
+        OrderId,
+        OrderInput,
+        OrderState,
+        Review,
+        check_can_run,
+        earlier_shipping_workflow_id,
+        order_workflow_id,
+        shipping_workflow_id,
+    )
     from orderkit.core.policies import Deadline
     from orderkit.core.steps import SHIPPING_QUEUE, Step
-    from orderkit.workflows.failures import dispatch_attempts, no_row, stop_for
+    from orderkit.errors import OrderExists
+    from orderkit.temporal.inputs import invalid_input
+    from orderkit.workflows.failures import dispatch_attempts, is_second_workflow, no_row, stop_for
     from orderkit.workflows.messages import OrderMessages
     from orderkit.workflows.options import run_step
     from orderkit.workflows.shipping import ShippingWorkflow
 
 T = TypeVar("T")
+_OWN_IDS = "shipping-runs-have-ids-of-their-own"
 
 
 @workflow.defn(name="OrderWorkflow")
@@ -59,7 +72,8 @@ class OrderWorkflow:
     """One order, from receipt to its end."""
 
     @workflow.init
-    def __init__(self, order: OrderInput) -> None:
+    def __init__(self, order: OrderInput | None = None) -> None:
+        order = order or OrderInput(OrderId(""))  # `run` refuses it
         self._order = order
         self._deadline = Deadline(order.deadline_seconds)
         self._messages = OrderMessages(order)
@@ -70,27 +84,41 @@ class OrderWorkflow:
         self._tracking = ""
 
     @workflow.run
-    async def run(self, order: OrderInput) -> OrderResult:
-        """Returns how the order ended. Fails as OrderFailed, after compensation, when attempts or time ran out."""
-        if problems := check_order_id(order.order_id):
-            # Such an id fits no row and no URL: there is nothing to record, and nothing to undo.
-            return OrderResult(order.order_id, OrderState.REJECTED, problems[0].message, 0, 0)
+    async def run(self, order: OrderInput | None = None) -> OrderResult:
+        """Returns how the order ended. Fails as OrderFailed, after compensation, when attempts or time ran out.
+
+        Fails as InvalidInput, at once and with nothing recorded, when it cannot run or is not the order's own workflow.
+        """
+        self._check_start(order)
         forward = asyncio.create_task(self._go_forward())
         while True:
             stop = await self._next_stop(forward)
             if stop is None:
                 return await self._uninterrupted(self._end(OrderState.SHIPPED, "shipped"))
-            if await self._uninterrupted(self._is_stopped(stop)):
+            stopped = await self._uninterrupted(self._decided(stop))
+            if stopped is not None:
                 forward.cancel()
                 await self._uninterrupted(_finished(forward))
-                await self._uninterrupted(self._compensate(stop))
-                return self._result_of(stop, await self._uninterrupted(self._end(OrderState(stop.kind), stop.reason)))
+                await self._uninterrupted(self._compensate(stopped))
+                end = await self._uninterrupted(self._end(OrderState(stopped.kind), stopped.reason))
+                return self._result_of(stopped, end)
             self._messages.note_dispatched()
-            if forward.done() or stop.by == "deadline":
+            if forward.done() or stop.by == DEADLINE:
                 # The carrier has the package, so the order ships, whatever became of the way there.
                 forward.cancel()
                 await self._uninterrupted(_finished(forward))
                 forward = asyncio.create_task(self._ship())
+
+    def _check_start(self, order: OrderInput | None) -> None:
+        """Refuse what nobody's API would have started; a person may have, in Temporal's UI."""
+        if order is None:
+            raise invalid_input("OrderWorkflow was started without its input, an OrderInput; order_id is missing")
+        order_id = order.order_id
+        if problems := check_can_run(order):
+            raise invalid_input("; ".join(f"{problem.field}: {problem.message}" for problem in problems))
+        own, mine = order_workflow_id(order_id), workflow.info().workflow_id
+        if mine != own:
+            raise invalid_input(f"order {order_id} has a workflow of its own, called {own}; {mine} does nothing")
 
     # The forward path
 
@@ -128,12 +156,16 @@ class OrderWorkflow:
                 result: DispatchResult = await workflow.execute_child_workflow(
                     ShippingWorkflow.run,
                     ShippingInput(order.order_id, order.faults, order.policy, run, attempts),
-                    id=shipping_workflow_id(order.order_id, run),
+                    id=_shipping_id(order.order_id, run),
                     task_queue=SHIPPING_QUEUE,
                     cancellation_type=ChildWorkflowCancellationType.TRY_CANCEL,
                     parent_close_policy=ParentClosePolicy.REQUEST_CANCEL,
                     task_timeout=workflow.info().task_timeout,
                 )
+            except WorkflowAlreadyStartedError:
+                if not workflow.patched(_OWN_IDS):
+                    raise
+                continue  # this order's own, from before a reset, which ends with it; or a stranger of that name
             except Exception as error:
                 made = dispatch_attempts(error)
                 if made is None:
@@ -178,36 +210,50 @@ class OrderWorkflow:
             )
         if not forward.done():
             return await self._next_stop(forward)
-        return self._messages.request_stop(stop_for(forward))
+        if not forward.cancelled() and is_second_workflow(forward.exception()):
+            raise self._not_its_own() from None
+        return self._messages.request_stop(stop_for(forward, self._order.policy))
 
     def _deadline_stop(self) -> Stop:
         if self._messages.waits_for_human:
-            return Stop(StopKind.CANCELLED, "nobody reviewed the order in time", "deadline")
+            return Stop(StopKind.CANCELLED, "nobody reviewed the order in time", DEADLINE)
         seconds = self._order.deadline_seconds
-        return Stop(StopKind.FAILED, f"the {seconds:g} s deadline came near during {self._step}", "deadline")
+        return Stop(StopKind.FAILED, f"the {seconds:g} s deadline came near during {self._step}", DEADLINE)
 
-    async def _is_stopped(self, stop: Stop) -> bool:
-        """Let the database decide. An order that cannot even have a row has nothing to undo."""
+    async def _decided(self, stop: Stop) -> Stop | None:
+        """Let the database decide: the stop that holds, an earlier one perhaps; None when the carrier has the package.
+
+        An order that cannot even have a row has nothing to undo. Fails as OrderExists for another workflow's order.
+        """
         step_input = StopInput(
             order_id=self._order.order_id,
             faults=self._order.faults,
             order=self._order,
             started_at=workflow.info().start_time,
             stop=stop,
+            first_run_id=workflow.info().first_execution_run_id,
         )
+        decided: Stop | None = stop
         try:
             result: StopResult = await run_step(Step.STOP, step_input, result_type=StopResult)
         except Exception as error:
+            if is_second_workflow(error):
+                raise self._not_its_own() from None
             if not no_row(error):
                 raise
-            self._messages.settle_stop(stopped=True)
             self._compensations.clear()
             self._messages.note_row(exists=False)
-            return True
-        self._messages.settle_stop(result.stopped)
-        if result.stopped:
-            self._messages.note_row(exists=True)
-        return result.stopped
+        else:
+            decided = replace(result.stop or stop, native=stop.native) if result.stopped else None
+            if decided is not None:
+                self._messages.note_row(exists=True)
+        self._messages.settle_stop(decided)
+        return decided
+
+    def _not_its_own(self) -> ApplicationError:
+        order_id = self._order.order_id
+        reason = f"order {order_id} exists already, with a workflow of its own; this one does nothing"
+        return ApplicationError(reason, type=OrderExists.__name__, non_retryable=True)
 
     async def _compensate(self, stop: Stop) -> None:
         """Undo in reverse order; each step is retried until it succeeds."""
@@ -231,6 +277,7 @@ class OrderWorkflow:
     async def _end(self, state: OrderState, reason: str) -> OrderResult:
         self._messages.note_end()
         await workflow.wait_condition(workflow.all_handlers_finished)
+        await self._messages.refusals.settle()
         shipped = state is OrderState.SHIPPED
         return OrderResult(
             order_id=self._order.order_id,
@@ -250,32 +297,10 @@ class OrderWorkflow:
 
     # Messages
 
-    @workflow.signal(name="cancel_order")
-    def cancel_order_signal(self, message: CancelOrder) -> None:
-        """Stop the order, unless the carrier has the package."""
-        self._messages.signalled(lambda: self._messages.cancel(message))
-
-    @workflow.signal(name="update_address")
-    async def update_address_signal(self, message: UpdateAddress) -> None:
-        """Send the package elsewhere, unless the carrier has it."""
-        try:
-            await self._messages.change_address(message)
-        except ApplicationError as error:
-            self._messages.note_refusal(error)
-
-    @workflow.signal(name="approve_order")
-    def approve_order_signal(self, message: ReviewDecision) -> None:
-        """Approve the order."""
-        self._messages.signalled(lambda: self._messages.review(ReviewOrder(True, message.reviewer, message.note)))
-
-    @workflow.signal(name="reject_order")
-    def reject_order_signal(self, message: ReviewDecision) -> None:
-        """Reject the order, which cancels it."""
-        self._messages.signalled(lambda: self._messages.review(ReviewOrder(False, message.reviewer, message.note)))
-
-    @workflow.signal(name="dispatch_failed")
-    def dispatch_failed_signal(self, message: DispatchFailed) -> None:
-        """From the shipping child: the carrier could not be had. The child's failure, which follows, is acted on."""
+    @workflow.signal(dynamic=True)
+    async def receive_signal(self, name: str, inputs: Sequence[RawValue]) -> None:
+        """Every signal, raw: `core.messages.SIGNALS` says what each carries, `temporal.inputs` why they come in raw."""
+        await self._messages.receive(name, inputs)
 
     @workflow.update(name="cancel")
     async def cancel_update(self, message: CancelOrder) -> Answer:
@@ -317,7 +342,7 @@ class OrderWorkflow:
             past_no_return=self._messages.past_no_return,
             shipping_runs=self._shipping_runs,
             deadline_left_seconds=self._deadline.left_seconds(self._elapsed_seconds()),
-            refused=self._messages.refused,
+            refused=self._messages.refusals.recent,
         )
 
     # Details
@@ -344,6 +369,7 @@ class OrderWorkflow:
             faults=self._order.faults,
             order=self._order,
             started_at=workflow.info().start_time,
+            first_run_id=workflow.info().first_execution_run_id,
         )
 
     def _charge_input(self) -> ChargeInput:
@@ -356,6 +382,12 @@ class OrderWorkflow:
             approved_by=decision.reviewer if decision else "no review",
             note=decision.note if decision else "",
         )
+
+
+def _shipping_id(order_id: str, run: int) -> str:
+    if run > 1 and not workflow.patched(_OWN_IDS):
+        return earlier_shipping_workflow_id(order_id, run)
+    return shipping_workflow_id(order_id, run)
 
 
 async def _finished(task: asyncio.Task[None]) -> None:

@@ -32,8 +32,9 @@ class ReconcileWorkflow:
     """One pass over the open orders; the same activities as the order's own compensation."""
 
     @workflow.run
-    async def run(self, call: ReconcileInput) -> ReconcileResult:
-        """Returns the settled orders with their new states."""
+    async def run(self, call: ReconcileInput | None = None) -> ReconcileResult:
+        """Returns the settled orders with their new states. Without an input, as it may be started by hand, of all."""
+        call = call or ReconcileInput()
         stranded = await workflow.execute_activity(
             FIND_STRANDED,
             call,

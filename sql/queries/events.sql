@@ -7,7 +7,7 @@ INSERT INTO trellis_events (
 )
 VALUES (
     :order_id, 'step_started', :step, :attempt, :worker, :workflow_id, :run_id, :activity_id,
-    CASE WHEN :fault::text = 'ok' THEN '{}'::jsonb ELSE jsonb_build_object('fault', :fault::text) END
+    jsonb_strip_nulls(jsonb_build_object('fault', nullif(:fault::text, 'ok'), 'limit_seconds', :limit_seconds::double precision))
 )
 ON CONFLICT (run_id, activity_id, attempt, type) WHERE run_id IS NOT NULL DO NOTHING;
 
@@ -20,6 +20,12 @@ VALUES (
     :order_id, 'step_ended', :step, :attempt, :outcome, :error, :worker, :workflow_id, :run_id, :activity_id
 )
 ON CONFLICT (run_id, activity_id, attempt, type) WHERE run_id IS NOT NULL DO NOTHING;
+
+-- name: note_about_workflow!
+-- What a workflow, or somebody who watches it, notes about it; repeated writes add nothing.
+INSERT INTO trellis_events (order_id, type, payload_json, run_id, activity_id)
+VALUES (:order_id, :event, :payload, :run_id, :note_id)
+ON CONFLICT (run_id, activity_id, type) WHERE run_id IS NOT NULL AND step IS NULL DO NOTHING;
 
 -- name: order_events
 -- An order's events after one of them, oldest first.

@@ -5,11 +5,11 @@
 WITH created AS (
     INSERT INTO trellis_orders (
         id, state, address_json, items_json, amount, payment_id, review, policy, faults_json, deadline_seconds,
-        workflow_id, request_digest, started_at
+        workflow_id, request_digest, first_run_id, started_at
     )
     VALUES (
         :order_id, 'received', :address, :items, :amount, :payment_id, :review, :policy, :faults, :deadline_seconds,
-        :workflow_id, :request_digest, :started_at
+        :workflow_id, :request_digest, :first_run_id, :started_at
     )
     ON CONFLICT (id) DO NOTHING
     RETURNING id, amount, policy
@@ -148,13 +148,24 @@ INSERT INTO trellis_events (order_id, type, payload_json)
 SELECT id, 'order_stopped', jsonb_build_object('kind', :kind::text, 'reason', :reason::text, 'by', :by::text) FROM moved
 RETURNING id;
 
+-- name: last_forward_attempt^
+-- An order with the newest attempt of these steps; the attempt's columns are null where there was none.
+SELECT o.state, o.deadline_seconds, a.step, a.attempt, a.outcome, a.error
+FROM trellis_orders AS o
+LEFT JOIN LATERAL (
+    SELECT step, attempt, outcome, error FROM trellis_attempts
+    WHERE order_id = o.id AND step = ANY(:steps::text[])
+    ORDER BY start_event_id DESC LIMIT 1
+) AS a ON true
+WHERE o.id = :order_id;
+
 -- name: shipment_recalled!
 -- Notes once that the carrier was told to give the package back.
 INSERT INTO trellis_events (order_id, type, payload_json)
 SELECT id, 'shipment_recalled', jsonb_build_object('had_package', :had_package::boolean)
 FROM trellis_orders AS o
 WHERE o.id = :order_id
-    AND NOT EXISTS (SELECT 1 FROM trellis_events WHERE order_id = o.id AND type = 'shipment_recalled');
+ON CONFLICT (order_id) WHERE type = 'shipment_recalled' DO NOTHING;
 
 -- name: close_order^
 -- Gives a stopped order its final state.

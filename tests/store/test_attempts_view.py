@@ -27,6 +27,7 @@ class Order:
     def __init__(self, pool: Pool, order_id: OrderId) -> None:
         self.pool, self.order_id = pool, order_id
         self.log = PostgresAttemptLog(pool)
+        self.limit_seconds: float | None = None
 
     async def create(self, state: str) -> None:
         await PostgresOrders(self.pool).create(OrderInput(self.order_id), datetime.now(UTC))
@@ -45,7 +46,7 @@ class Order:
         return AttemptRecord(attempt, number, "host:1", "order", f"run-{self.order_id}", step)
 
     async def start(self, number: int, step: Step = Step.CHARGE) -> None:
-        await self.log.started(self.record(number, step), "ok")
+        await self.log.started(self.record(number, step), "ok", self.limit_seconds)
 
     async def end(self, number: int, outcome: AttemptOutcome, step: Step = Step.CHARGE) -> None:
         await self.log.ended(self.record(number, step), outcome, "boom")

@@ -104,7 +104,9 @@ def test_every_name_of_a_policy_has_its_policy() -> None:
     assert list(POLICIES) == [name.value for name in PolicyName]
 
 
-def test_every_event_but_an_attempts_own_belongs_to_a_step_and_every_state_has_its_event() -> None:
-    assert set(EVENT_STEPS) == set(EventType) - {EventType.STEP_STARTED, EventType.STEP_ENDED}
+def test_every_event_of_the_order_itself_belongs_to_a_step_and_every_state_has_its_event() -> None:
+    attempts = {EventType.STEP_STARTED, EventType.STEP_ENDED}
+    of_the_workflow = {EventType.MESSAGE_REFUSED, EventType.WORKFLOW_FAILING, EventType.WORKFLOW_RECOVERED}
+    assert set(EVENT_STEPS) == set(EventType) - attempts - of_the_workflow
     assert set(STATE_EVENTS) == set(OrderState)
     assert len(set(STATE_EVENTS.values())) == len(STATE_EVENTS)

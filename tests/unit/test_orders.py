@@ -132,7 +132,7 @@ def test_the_digest_survives_temporals_converter(policy: Policy) -> None:
 
 def test_workflow_ids() -> None:
     assert order_workflow_id("7") == "order-7"
-    assert [shipping_workflow_id("7", run) for run in (1, 2, 3)] == ["shipping-7", "shipping-7-2", "shipping-7-3"]
+    assert [shipping_workflow_id("7", run) for run in (1, 2, 3)] == ["shipping-7", "shipping-7:2", "shipping-7:3"]
 
 
 def test_messages_say_who() -> None:

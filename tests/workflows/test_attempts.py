@@ -28,25 +28,36 @@ async def test_an_attempt_is_lost_when_another_follows_and_temporal_did_not_hear
 ) -> None:
     log = PostgresAttemptLog(shop.pool)
     died, unheard, last = (record(order_id, number) for number in (1, 2, 3))
-    await log.started(died, "crash")
+    await log.started(died, "crash", 3.0)
     assert [outcome for _, _, outcome in await shop.attempts(order_id)] == ["running"]
-    await log.started(unheard, "ok")
+    await log.started(unheard, "ok", 3.0)
     await log.ended(unheard, AttemptOutcome.COMPLETED, "")
     assert [outcome for _, _, outcome in await shop.attempts(order_id)] == ["lost", "completed"]
-    await log.started(last, "ok")
+    await log.started(last, "ok", 3.0)
     await log.ended(last, AttemptOutcome.COMPLETED, "")
     assert [outcome for _, _, outcome in await shop.attempts(order_id)] == ["lost", "lost", "completed"]
 
 
-async def test_without_an_end_in_an_ended_order_an_attempt_is_lost_but_for_the_step_that_ended_it(
+async def test_without_an_end_an_attempt_of_an_ended_order_runs_until_its_limit_is_over(
     shop: Shop, order_id: OrderId
 ) -> None:
     await shop.end(await shop.start(order_id))
-    steps = [Step.CHARGE, Step.SHIP]
-    ends = "DELETE FROM trellis_events WHERE order_id = $1 AND step = ANY($2) AND type = 'step_ended'"
-    await shop.pool.execute(ends, order_id, steps)
-    outcomes = {step: outcome for step, _, outcome in await shop.attempts(order_id)}
-    assert (outcomes["charge"], outcomes["prepare"], outcomes["ship"]) == ("lost", "completed", "running")
+    ends = "DELETE FROM trellis_events WHERE order_id = $1 AND step = 'charge' AND type = 'step_ended'"
+    await shop.pool.execute(ends, order_id)
+    limit = """UPDATE trellis_events SET payload_json = payload_json || jsonb_build_object('limit_seconds', $2::float8)
+    WHERE order_id = $1 AND step = 'charge'"""
+
+    async def outcome() -> str:
+        return {step: outcome for step, _, outcome in await shop.attempts(order_id)}["charge"]
+
+    await shop.pool.execute(limit, order_id, 3600.0)
+    assert await outcome() == "running"
+    await shop.pool.execute(limit, order_id, 0.0)
+
+    async def lost() -> bool:
+        return await outcome() == "lost"
+
+    await until(lost, "its worker would have ended it by now")
 
 
 async def charge_attempts(shop: Shop, order_id: OrderId, *faults: str) -> list[dict[str, Any]]:
@@ -87,7 +98,7 @@ async def test_a_repeated_note_adds_nothing(shop: Shop, order_id: OrderId) -> No
     log = PostgresAttemptLog(shop.pool)
     once = record(order_id, 1)
     for each in (once, replace(once, worker="another")):
-        await log.started(each, "ok")
+        await log.started(each, "ok", 3.0)
         await log.ended(each, AttemptOutcome.FAILED, "InjectedError: no")
     assert await shop.attempts(order_id) == [("charge", 1, "failed")]
     assert len(await shop.reader.events(order_id)) == 2

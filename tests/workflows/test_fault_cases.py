@@ -204,12 +204,12 @@ async def test_a_failed_dispatch_starts_shipping_again_with_the_attempts_counted
     ]
     assert attempts == [
         (1, f"shipping-{order_id}"),
-        (2, f"shipping-{order_id}-2"),
-        (3, f"shipping-{order_id}-3"),
-        (4, f"shipping-{order_id}-3"),
+        (2, f"shipping-{order_id}:2"),
+        (3, f"shipping-{order_id}:3"),
+        (4, f"shipping-{order_id}:3"),
     ]
     await check(shop, order_id, "shipped")
-    last_run = shop.client.get_workflow_handle(f"shipping-{order_id}-3")
+    last_run = shop.client.get_workflow_handle(f"shipping-{order_id}:3")
     waits = {
         event.activity_task_scheduled_event_attributes.retry_policy.initial_interval.seconds
         async for event in last_run.fetch_history_events()
