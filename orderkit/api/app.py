@@ -13,6 +13,7 @@ from temporalio.client import Client
 
 from orderkit import __version__
 from orderkit.api.backends import Backends
+from orderkit.api.failing import FailingWatch
 from orderkit.api.guard import Guard, check_key
 from orderkit.api.health import HealthMonitor
 from orderkit.api.messages import signal_routes, update_routes
@@ -39,14 +40,14 @@ def create_app(settings: Settings, connect: Callable[[], Awaitable[Client]]) -> 
     key = settings.api_key
     check_key(settings.api_host, key)
     backends, listener = Backends(), Listener(url)
-    monitor, totals = HealthMonitor(backends), Totals(backends)
-    registry = make_registry(totals, monitor)
+    monitor, totals, watch = HealthMonitor(backends), Totals(backends), FailingWatch(backends)
+    registry = make_registry(totals, monitor, watch)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with backends.connecting(url, settings.database_pool_size, connect):
             await monitor.check()
-            tasks = [asyncio.create_task(work) for work in (monitor.run(), listener.run())]
+            tasks = [asyncio.create_task(work) for work in (monitor.run(), listener.run(), watch.run())]
             try:
                 yield
             finally:

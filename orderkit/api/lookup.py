@@ -5,7 +5,7 @@ from __future__ import annotations
 from temporalio.client import WorkflowExecutionStatus
 
 from orderkit.api.backends import Backends
-from orderkit.contract import OrderStatus, Outcome, Payment, StepError
+from orderkit.contract import FailingWorkflow, OrderStatus, Outcome, Payment, StepError
 from orderkit.core.orders import OrderId, order_workflow_id
 from orderkit.errors import DependencyUnavailable, OrderClosed, OrderkitError, OrderNotFound
 from orderkit.store.rows import Row
@@ -69,6 +69,23 @@ async def why_no_answer(
     return OrderClosed(f"order {order_id} is {found.state}, but its workflow no longer runs; it waits to be reconciled")
 
 
+async def why_not_heard(backends: Backends, order_id: OrderId, error: DependencyUnavailable) -> DependencyUnavailable:
+    """The error for a message that no worker took: that the order's workflow fails, where it does."""
+    if error.dependency not in ("temporal", "worker"):
+        return error
+    try:
+        task = await temporal.failing(backends.temporal, order_id)
+    except (DependencyUnavailable, OrderNotFound):
+        return error
+    if task is None:
+        return error
+    return DependencyUnavailable(
+        "worker",
+        f"order {order_id} stands still and hears no message, since its workflow fails: {task}; mend the code and "
+        f"restart the workers, or settle the order: orderkit reconcile {order_id} --terminate",
+    )
+
+
 def _closed(order_id: OrderId, found: OrderIdentity) -> OrderClosed:
     return OrderClosed(f"order {order_id} has ended: it is {found.state}")
 
@@ -93,7 +110,9 @@ async def _without_row(backends: Backends, order_id: OrderId) -> OrderStatus:
         raise no_order(order_id)
     workflow_id = order_workflow_id(order_id)
     if workflow.running:
-        return OrderStatus(order_id=order_id, state="starting", workflow_id=workflow_id)
+        task = await temporal.failing(backends.temporal, order_id)
+        failing = FailingWorkflow(workflow_id=task.workflow_id, error=task.error, where=task.where) if task else None
+        return OrderStatus(order_id=order_id, state="starting", workflow_id=workflow_id, failing=failing)
     outcome = _ENDS.get(workflow.status, "failed")
     reason = f"the workflow is {workflow.status.name.lower()} in Temporal and left no record"
     return OrderStatus(order_id=order_id, state=outcome, outcome=outcome, stop_reason=reason, workflow_id=workflow_id)
@@ -109,6 +128,7 @@ def _from_row(row: Row) -> OrderStatus:
         step=None if closed else row["step"],
         attempts=row["attempts"] or {},
         errors=[StepError(**error) for error in row["errors"] or ()],
+        failing=FailingWorkflow.model_validate(row["failing"]) if row["failing"] else None,
         deadline_seconds=row["deadline_seconds"],
         deadline_left_seconds=None if closed else round(row["left_seconds"], 3),
         within_deadline=row["within_deadline"],

@@ -9,7 +9,7 @@ from typing import Literal
 from fastapi import APIRouter
 
 from orderkit.api.backends import Backends
-from orderkit.api.lookup import check_open, why_no_answer
+from orderkit.api.lookup import check_open, why_no_answer, why_not_heard
 from orderkit.api.parameters import IdempotencyKey, OrderIdPath
 from orderkit.api.problems import documented
 from orderkit.contract import CancelBody, DecisionBody, MessageSent, ReviewBody, UpdateAddressBody, UpdateDone
@@ -48,6 +48,8 @@ def signal_routes(backends: Backends) -> APIRouter:
             raise away  # the order is closed
         if isinstance(failed, OrderNotFound):
             raise await why_no_answer(backends, order_id, away)
+        if isinstance(failed, DependencyUnavailable):
+            raise await why_not_heard(backends, order_id, failed)
         if failed is not None:
             raise failed
         return MessageSent(order_id=order_id, sent=name)
@@ -86,6 +88,8 @@ def update_routes(backends: Backends) -> APIRouter:
             answer = await temporal.update(backends.temporal, order_id, name, message, update_id)
         except OrderNotFound:
             raise await why_no_answer(backends, order_id) from None
+        except DependencyUnavailable as error:
+            raise await why_not_heard(backends, order_id, error) from None
         return UpdateDone(order_id=order_id, message=answer.message)
 
     @router.post("/cancel")

@@ -26,6 +26,7 @@ from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from orderkit.api.backends import Backends
+from orderkit.api.failing import FailingWatch
 from orderkit.api.health import HealthMonitor
 from orderkit.api.problems import documented
 from orderkit.core.orders import ENDS, OrderState
@@ -91,10 +92,11 @@ class Totals(Collector):
 
 
 class Servers(Collector):
-    """What the health check saw last."""
+    """What the health check and the watch for failing workflows saw last."""
 
-    def __init__(self, monitor: HealthMonitor) -> None:
+    def __init__(self, monitor: HealthMonitor, watch: FailingWatch) -> None:
         self._monitor = monitor
+        self._watch = watch
 
     def collect(self) -> Iterator[Metric]:
         """Called by the registry."""
@@ -107,7 +109,10 @@ class Servers(Collector):
         workers = GaugeMetricFamily("orderkit_workers", "Live workers, by task queue.", labels=["queue"])
         for queue, number in health.pollers.items():
             workers.add_metric([queue], number)
-        yield from (up, workers)
+        failing = GaugeMetricFamily(
+            "orderkit_failing_workflows", "Orders that stand still since their workflow task fails.", self._watch.latest
+        )
+        yield from (up, workers, failing)
 
 
 class CountRequests:
@@ -142,11 +147,11 @@ class CountRequests:
         await self._app(scope, receive, counted if scope["type"] == "http" else send)
 
 
-def make_registry(totals: Totals, monitor: HealthMonitor) -> CollectorRegistry:
+def make_registry(totals: Totals, monitor: HealthMonitor, watch: FailingWatch) -> CollectorRegistry:
     """One a process: of its own, for several applications may share it in tests."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(totals)
-    registry.register(Servers(monitor))
+    registry.register(Servers(monitor, watch))
     ProcessCollector(registry=registry)
     return registry
 

@@ -25,6 +25,7 @@ from orderkit.core.steps import ACTIVITY_STEPS, NOTE_REFUSAL
 from orderkit.store.audit import audit_rows
 from orderkit.store.database import Pool
 from orderkit.store.rows import Row, to_cents
+from orderkit.temporal.failing import failing_in
 
 HISTORIES_AT_ONCE = 16
 _ENDS = {
@@ -90,7 +91,9 @@ async def read_history(client: Client, workflow_id: str) -> HistoryFact | None:
             child = event.child_workflow_execution_started_event_attributes.workflow_execution
             history = await client.get_workflow_handle(child.workflow_id, run_id=child.run_id).fetch_history()
             activities += _activities(child.run_id, history.events)
-    return HistoryFact(status.name.lower(), await _outcome(events[-1], client.data_converter), activities)
+    failing = await failing_in(client, description.raw_description)
+    outcome = await _outcome(events[-1], client.data_converter)
+    return HistoryFact(status.name.lower(), outcome, activities, str(failing) if failing else "")
 
 
 async def _outcome(last: Any, converter: DataConverter) -> str | None:

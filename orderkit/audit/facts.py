@@ -64,6 +64,7 @@ class HistoryFact:
     status: str
     outcome: str | None
     activities: list[ActivityFact] = field(default_factory=list)
+    failing: str = ""  # the error and the line of a workflow task that fails; empty where none does
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ class FindingKind(StrEnum):
     STATE_UNSUPPORTED = "state_unsupported"  # the state is not what Temporal's history says
     STRANDED = "stranded"  # the workflow is gone, the order still open
     PAST_DEADLINE = "past_deadline"  # decided too late, or not yet
+    WORKFLOW_FAILING = "workflow_failing"  # the order stands still: its workflow task fails, and is tried again
     UNKNOWN_ORDER = "unknown_order"  # the outside world knows an order that we do not
 
 
@@ -175,6 +176,12 @@ def _ending(order: OrderFacts) -> Found:
         )
 
 
+def _failing(order: OrderFacts) -> Found:
+    """The code of every running workflow does its work."""
+    if order.history is not None and order.history.failing:
+        yield FindingKind.WORKFLOW_FAILING, order.history.failing
+
+
 def _is_over(order: OrderFacts) -> bool:
     return order.history is None or order.history.status not in ("running", "continued_as_new")
 
@@ -183,4 +190,12 @@ def _workflow(order: OrderFacts) -> str:
     return "Temporal has no history" if order.history is None else f"the workflow is {order.history.status}"
 
 
-RULES: tuple[Callable[[OrderFacts], Found], ...] = (_money, _packages, _payments, _events, _history, _ending)
+RULES: tuple[Callable[[OrderFacts], Found], ...] = (
+    _money,
+    _packages,
+    _payments,
+    _events,
+    _history,
+    _ending,
+    _failing,
+)

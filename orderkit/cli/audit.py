@@ -45,17 +45,28 @@ def audit_command(
         raise typer.Exit(1)
 
 
-def reconcile_command(json: Json = False) -> None:
+def reconcile_command(
+    order_id: Annotated[str | None, typer.Argument(help="With --terminate: the order that stands still.")] = None,
+    terminate: Annotated[
+        bool, typer.Option("--terminate", help="Terminate the order's workflow, whose task fails, then settle it.")
+    ] = False,
+    json: Json = False,
+) -> None:
     """Settle orders whose workflow was terminated or is gone; needs a worker."""
     from orderkit.core.calls import ReconcileResult
+    from orderkit.core.orders import OrderId
+    from orderkit.errors import InvalidOrder, Problem
     from orderkit.stack.target import find_target
     from orderkit.temporal.client import connect_temporal
-    from orderkit.worker.reconcile import reconcile_now
+    from orderkit.worker.reconcile import reconcile_now, settle_failing
 
+    if bool(order_id) != terminate:
+        raise InvalidOrder([Problem("order_id", "name one order together with --terminate, or neither")])
     target = find_target()
 
     async def run() -> ReconcileResult:
-        return await reconcile_now(await connect_temporal(target.temporal))
+        client = await connect_temporal(target.temporal)
+        return await (settle_failing(client, OrderId(order_id)) if order_id else reconcile_now(client))
 
     with err.status("Reconciling …"):
         result = asyncio.run(run())

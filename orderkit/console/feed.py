@@ -148,6 +148,13 @@ def _event(row: dict[str, Any]) -> EventRow:
     payload: dict[str, object] = row["payload_json"]
     said = [str(payload[name]) for name in ("kind", "reason", "note", "tracking", "fault") if payload.get(name)]
     said += [f"{amount:.2f}"] if isinstance(amount := payload.get("amount"), int | float) else []
+    said += (
+        [f"{payload['error']}{f' (at {where})' if (where := payload.get('where')) else ''}"]
+        if payload.get("error")
+        else []
+    )
+    said += [f"{payload['message']}"] if payload.get("message") else []
+    said += [f"{count} times"] if isinstance(count := payload.get("count"), int) and count > 1 else []
     said += [f"by {payload[name]}" for name in ("by", "approved_by", "updated_by") if payload.get(name)]
     return EventRow(
         id=row["id"],

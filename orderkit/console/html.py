@@ -70,6 +70,8 @@ def title_html(order: ConsoleOrder | None, now: datetime) -> str:
         return '<div class="okc-dim">Start an order, or select one on the left.</div>'
     lines = [f'<b class="okc-title">{escape(order.order_id)}</b> {badge(order.state)} {_hint(order, now)}']
     row = order.row
+    if order.failing:
+        lines.append(f'<b class="okc-bad">✖ stands still, its workflow fails: {escape(order.failing)}</b>')
     if row and row.stop_reason:
         by = f" ({escape(row.stopped_by)})" if row.stopped_by else ""
         lines.append(f"<span>why: {escape(row.stop_reason)}{by}</span>")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 
-from orderkit.core.events import AttemptState
+from orderkit.core.events import AttemptState, EventType
 from orderkit.core.orders import ENDS, Address, OrderState
 from orderkit.core.steps import Step
 
@@ -170,6 +170,13 @@ class ConsoleOrder:
         if self.row is None or self.closed:
             return None
         return min(self.row.deadline_seconds, max(0.0, self.row.deadline_seconds - self.seconds(now)))
+
+    @property
+    def failing(self) -> str:
+        """The error that its workflow fails with, and the line; empty while it does not, or once it has ended."""
+        notes = (EventType.WORKFLOW_FAILING, EventType.WORKFLOW_RECOVERED)
+        last = next((event for event in reversed(self.history) if event.type in notes), None)
+        return last.detail if last and last.type == EventType.WORKFLOW_FAILING and not self.closed else ""
 
     @property
     def kept_cents(self) -> int:

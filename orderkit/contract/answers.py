@@ -76,6 +76,16 @@ State = Literal[
 ]
 
 
+class FailingWorkflow(_Answer):
+    """A workflow of the order whose task fails: it stands still and hears nothing until its code is mended."""
+
+    workflow_id: str
+    error: str = Field(examples=["TypeError: unsupported operand type(s)"])
+    where: str = Field(
+        description="the line of code; empty where it is not known", examples=["order.py, line 83, in run"]
+    )
+
+
 class OrderStatus(_Answer):
     """Where an order stands, by the database. `outcome` is null until the order has ended."""
 
@@ -85,6 +95,7 @@ class OrderStatus(_Answer):
     step: Step | None = Field(None, description="the step in hand; null before the first and after the last")
     attempts: dict[Step, int] = Field(default_factory=dict, description="attempts made, by step")
     errors: list[StepError] = Field(default_factory=list, description="the last five, newest first")
+    failing: FailingWorkflow | None = Field(None, description="set while the order's workflow fails")
     deadline_seconds: float | None = None
     deadline_left_seconds: float | None = Field(None, description="null once the order has ended")
     within_deadline: bool | None = Field(None, description="null until the order has ended")

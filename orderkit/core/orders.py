@@ -151,6 +151,12 @@ def order_workflow_id(order_id: str) -> str:
     return f"order-{order_id}"
 
 
+def order_id_of(workflow_id: str) -> str:
+    """The order of an `order-{order_id}`; empty for any other workflow."""
+    kind, _, order_id = workflow_id.partition("-")
+    return order_id if kind == "order" and not check_order_id(order_id) else ""
+
+
 def shipping_workflow_id(order_id: str, run: int = 1) -> str:
     """`shipping-{order_id}`; a repeated shipping run adds `:2`, `:3` …, which no order's id may contain."""
     return f"shipping-{order_id}" if run == 1 else f"shipping-{order_id}:{run}"

@@ -32,7 +32,7 @@ def _what(state: OrderState | None, last: LastAttempt | None) -> str:
         case AttemptState.RUNNING:
             return f"{attempt} had not answered yet"
         case AttemptState.LOST:
-            return f"{attempt} was lost with its worker, and no worker had tried again"
+            return f"{attempt} was lost with its worker"
         case AttemptState.COMPLETED if state is OrderState.IN_REVIEW:
             return "it was still in review"
         case AttemptState.COMPLETED if last.step in POLICY_STEPS:

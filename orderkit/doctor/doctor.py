@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from temporalio.client import Client
 
 _UP = "orderkit up"
+_MOST_WORKFLOWS, _MOST_SHOWN = 500, 3
 
 
 def doctor(home: Path | None = None) -> list[Check]:
@@ -110,6 +111,24 @@ async def _check_temporal(target: Target, remedy: str) -> AsyncIterator[Check]:
             continue
         detail = f"polled by {', '.join(who)}" if who else "no worker polls it: orders wait"
         yield Check(f"queue {queue}", bool(who), detail, remedy or "start a worker: orderkit worker")
+    yield await check_workflows(client)
+
+
+async def check_workflows(client: Client) -> Check:
+    """Whether the workflows of all running orders do their work."""
+    from temporalio.service import RPCError
+
+    from orderkit.temporal.failing import failing_among, running_orders
+
+    try:
+        running = await running_orders(client, _MOST_WORKFLOWS)
+        failing = await failing_among(client, running)
+    except RPCError as error:
+        return Check("workflows", False, f"Temporal does not list them: {error.message}", "try again")
+    detail = "; ".join(f"{task.workflow_id} fails: {task}" for task in list(failing.values())[:_MOST_SHOWN])
+    more = f"; and {len(failing) - _MOST_SHOWN} more" if len(failing) > _MOST_SHOWN else ""
+    remedy = "mend the code and restart the workers, or settle an order: orderkit reconcile ORDER_ID --terminate"
+    return Check("workflows", not failing, f"{detail}{more}" or f"{len(running)} orders run, none stands still", remedy)
 
 
 async def _connect(target: Target) -> Client:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from orderkit.client import OrderkitClient
 from orderkit.contract import AttemptLine, Health, OrderStatus
@@ -16,12 +14,9 @@ from orderkit.core.steps import POLICY_STEPS
 from orderkit.errors import DependencyUnavailable, OrderkitError
 
 if TYPE_CHECKING:
-    from temporalio.api.failure.v1 import Failure
     from temporalio.client import Client
 
 _LOOK_SECONDS = 3.0
-_FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<name>\S+)(\n\s+(?P<code>[^\n]+))?')
-_LIBRARIES = ("site-packages", "/lib/python", "importlib")
 
 
 async def explain(order_id: str, api: OrderkitClient, connect: Callable[[], Awaitable[Client]]) -> list[str]:
@@ -58,59 +53,23 @@ def _ailing(health: Health) -> Iterator[str]:
 
 async def _workflow(client: Client, workflow_id: str) -> list[str]:
     """Of the order's workflow and its children: that it was terminated, or the error that its tasks fail with."""
+    from temporalio.client import WorkflowExecutionStatus
     from temporalio.service import RPCError
 
+    from orderkit.temporal.failing import failing_in
+
     try:
-        events = (await client.get_workflow_handle(workflow_id).fetch_history()).events
+        handle = client.get_workflow_handle(workflow_id)
+        description = await handle.describe()
+        failing = await failing_in(client, description.raw_description)
+        if description.status is WorkflowExecutionStatus.TERMINATED:
+            last = (await handle.fetch_history()).events[-1].workflow_execution_terminated_event_attributes
+            why = f" ({last.reason})" if last.reason else ""
+            then = "the reconcile schedule settles its order within a minute, or at once: orderkit reconcile"
+            return [f"the workflow {workflow_id} was terminated{why} and does nothing more; {then}"]
     except RPCError:
         return []
-    if events and events[-1].HasField("workflow_execution_terminated_event_attributes"):
-        reason = events[-1].workflow_execution_terminated_event_attributes.reason
-        why = f" ({reason})" if reason else ""
-        then = "the reconcile schedule settles its order within a minute, or at once: orderkit reconcile"
-        return [f"the workflow {workflow_id} was terminated{why} and does nothing more; {then}"]
-    found = [f"the workflow task of {workflow_id} fails: {_told(last)}"] if (last := _last_failure(events)) else []
-    for event in events:
-        if event.HasField("child_workflow_execution_started_event_attributes"):
-            child = event.child_workflow_execution_started_event_attributes.workflow_execution
-            found += await _workflow(client, child.workflow_id)
-    return found
-
-
-def _last_failure(events: Any) -> Failure | None:
-    """The failure of the last workflow task, unless one has completed since."""
-    for event in reversed(events):
-        if event.HasField("workflow_task_completed_event_attributes"):
-            return None
-        if event.HasField("workflow_task_failed_event_attributes"):
-            failure: Failure = event.workflow_task_failed_event_attributes.failure
-            return failure
-    return None
-
-
-def _told(failure: Failure) -> str:
-    """`TypeError: …, because of KeyError: … (at order.py, line 83, in run: x = y.z)`."""
-    chain = [failure]
-    while chain[-1].HasField("cause"):
-        chain.append(chain[-1].cause)
-    message = ", because of ".join(map(_message, [chain[0], chain[-1]] if len(chain) > 1 else chain))
-    traces = "\n".join(each.stack_trace for each in reversed(chain))
-    frames = [match for match in _FRAME.finditer(traces) if not _is_library(match["file"])]
-    if not frames:
-        return message
-    last = frames[-1]
-    code = f": {last['code']}" if last["code"] else ""
-    return f"{message} (at {Path(last['file']).name}, line {last['line']}, in {last['name']}{code})"
-
-
-def _message(failure: Failure) -> str:
-    kind = failure.application_failure_info.type
-    return f"{kind}: {failure.message}" if kind else failure.message
-
-
-def _is_library(file: str) -> bool:
-    # orderkit itself may be installed among the libraries; its own lines are what is looked for.
-    return any(part in file for part in _LIBRARIES) and "/orderkit/" not in file
+    return [f"the workflow task of {failing.workflow_id} fails: {failing}"] if failing else []
 
 
 async def _step(order_id: str, api: OrderkitClient) -> list[str]:

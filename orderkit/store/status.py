@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import asyncpg
 
+from orderkit.core.events import EventType
 from orderkit.core.orders import ENDS, OrderId, OrderState
 from orderkit.store.database import Pool
 from orderkit.store.queries import queries
@@ -22,6 +23,38 @@ class OrderIdentity:
     def closed(self) -> bool:
         """Whether the order has its final state."""
         return self.state in ENDS
+
+
+@dataclass(frozen=True)
+class FailingNote:
+    """An order's workflow whose task fails, and with what; `event_id` is that of the failure in its history."""
+
+    order_id: OrderId
+    workflow_id: str
+    run_id: str
+    event_id: int
+    error: str
+    where: str
+
+
+async def failing_orders(pool: Pool) -> list[FailingNote]:
+    """Open orders of which the last word is that their workflow fails."""
+    rows = queries.failing_orders(pool)
+    return [FailingNote(row["order_id"], **row["payload_json"]) async for row in rows]
+
+
+async def note_failing(pool: Pool, event: EventType, note: FailingNote) -> None:
+    """Note that a workflow fails, or goes on again; once for each failure."""
+    payload = asdict(note)
+    del payload["order_id"]
+    await queries.note_about_workflow(
+        pool,
+        order_id=note.order_id,
+        event=event,
+        payload=payload,
+        run_id=note.run_id,
+        note_id=f"task-{note.event_id}",
+    )
 
 
 async def order_status(pool: Pool, order_id: OrderId) -> asyncpg.Record | None:

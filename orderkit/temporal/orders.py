@@ -27,6 +27,7 @@ from orderkit.core.orders import OrderId, OrderInput, order_workflow_id, request
 from orderkit.core.steps import ORDER_QUEUE
 from orderkit.errors import DependencyUnavailable, MessageRefused, OrderNotFound, SettingsError
 from orderkit.temporal.codec import reveal
+from orderkit.temporal.failing import FailingTask, failing_task
 
 _CALL_SECONDS = 1.5
 UPDATE_SECONDS = 10.0
@@ -96,6 +97,12 @@ async def view(client: Client, order_id: OrderId) -> WorkflowView:
         digest = await found.memo_value(DIGEST, None)
     status = found.status or WorkflowExecutionStatus.RUNNING
     return WorkflowView(status, found.run_id, digest if isinstance(digest, str) else None)
+
+
+async def failing(client: Client, order_id: OrderId) -> FailingTask | None:
+    """The order's workflow task, or its shipping's, if that fails."""
+    async with _explained(order_id):
+        return await failing_task(client, order_workflow_id(order_id))
 
 
 async def signal(client: Client, order_id: OrderId, name: str, message: Signal) -> None:

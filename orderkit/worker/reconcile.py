@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
@@ -17,9 +18,14 @@ from temporalio.client import (
     ScheduleSpec,
     ScheduleUpdate,
 )
+from temporalio.service import RPCError
 
 from orderkit.core.calls import ReconcileInput, ReconcileResult
+from orderkit.core.orders import OrderId, order_workflow_id
 from orderkit.core.steps import ORDER_QUEUE
+from orderkit.errors import MessageRefused, OrderNotFound
+from orderkit.temporal.failing import failing_task
+from orderkit.temporal.workflows import TemporalWorkflows
 from orderkit.workflows.reconcile import WORKFLOW_ID, ReconcileWorkflow
 
 EVERY = timedelta(minutes=1)
@@ -53,3 +59,21 @@ async def reconcile_now(client: Client, most: int = 100) -> ReconcileResult:
         task_queue=ORDER_QUEUE,
         execution_timeout=timedelta(minutes=5),
     )
+
+
+async def settle_failing(client: Client, order_id: OrderId) -> ReconcileResult:
+    """Terminate the workflow of an order that stands still since its task fails, and reconcile, now.
+
+    Raises OrderNotFound, or MessageRefused for an order whose workflow does not fail: such an order can be cancelled.
+    """
+    failing = await failing_task(client, order_workflow_id(order_id))
+    if failing is None:
+        if await TemporalWorkflows(client).status(order_workflow_id(order_id)) == "missing":
+            raise OrderNotFound(f"Temporal knows no order {order_id}")
+        raise MessageRefused(
+            f"the workflow of order {order_id} does not fail; cancel it: orderkit order cancel {order_id}"
+        )
+    for workflow_id in dict.fromkeys((failing.workflow_id, order_workflow_id(order_id))):
+        with suppress(RPCError):  # it has ended meanwhile
+            await client.get_workflow_handle(workflow_id).terminate(reason=f"settled by hand: {failing}")
+    return await reconcile_now(client)

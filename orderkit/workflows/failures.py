@@ -19,13 +19,20 @@ def stop_for(forward: asyncio.Task[None], policy: Policy) -> Stop:
         return Stop(StopKind.FAILED, "the forward path was cancelled", "workflow")
     error = forward.exception()
     assert error is not None
-    step = ACTIVITY_STEPS.get(error.activity_type) if isinstance(error, ActivityError) else None
+    step = _step_of(error)
     kind = _error_type(error)
     declined = step is Step.CHARGE and kind in ("Declined", "KeyRefused")
     if declined or kind in ("InvalidOrder", "OrderConflict"):
         return Stop(StopKind.REJECTED, reason_of(error, policy), str(step))
     where = f"{step}: " if step else ""
     return Stop(StopKind.FAILED, f"{where}{reason_of(error, policy)}", str(step or "shipping"))
+
+
+def _step_of(error: BaseException) -> Step | None:
+    """The step that failed, in the order's workflow or in its child."""
+    if isinstance(error, ChildWorkflowError) and error.cause is not None:
+        error = error.cause
+    return ACTIVITY_STEPS.get(error.activity_type) if isinstance(error, ActivityError) else None
 
 
 def is_second_workflow(error: BaseException | None) -> bool:

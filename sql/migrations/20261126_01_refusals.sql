@@ -11,6 +11,9 @@ ALTER TABLE trellis_orders ADD COLUMN first_run_id text;
 CREATE UNIQUE INDEX trellis_events_note_key ON trellis_events (run_id, activity_id, type)
 WHERE run_id IS NOT NULL AND step IS NULL;
 
+-- Who watches for failing workflows asks every other second.
+CREATE INDEX trellis_events_failing_idx ON trellis_events (order_id, id) WHERE type IN ('workflow_failing', 'workflow_recovered');
+
 -- The carrier is told once. Two attempts of the same recall could both find that nobody had noted it.
 DELETE FROM trellis_events AS e
 USING trellis_events AS earlier
@@ -65,5 +68,5 @@ WHERE s.type = 'step_started';
 
 -- migrate: rollback
 
-DROP INDEX trellis_events_note_key, trellis_events_recall_key;
+DROP INDEX trellis_events_failing_idx, trellis_events_note_key, trellis_events_recall_key;
 ALTER TABLE trellis_orders DROP COLUMN first_run_id;

@@ -40,7 +40,13 @@ SELECT
             ORDER BY a.start_event_id DESC
             LIMIT 5
         ) AS l
-    ) AS errors
+    ) AS errors,
+    (
+        SELECT CASE WHEN f.type = 'workflow_failing' AND o.closed_at IS NULL THEN f.payload_json END
+        FROM trellis_events AS f
+        WHERE f.order_id = o.id AND f.type IN ('workflow_failing', 'workflow_recovered')
+        ORDER BY f.id DESC LIMIT 1
+    ) AS failing
 FROM trellis_orders AS o
 LEFT JOIN trellis_payments AS p ON p.payment_id = o.payment_id AND p.order_id = o.id
 WHERE o.id = :order_id;
@@ -48,6 +54,17 @@ WHERE o.id = :order_id;
 -- name: order_identity^
 -- What tells whether an order is there, the same, and still open.
 SELECT state, request_digest, closed_at FROM trellis_orders WHERE id = :order_id;
+
+-- name: failing_orders
+-- The last word about each workflow whose task was ever seen to fail, where it is that it fails, and the order is open.
+SELECT f.order_id, f.payload_json
+FROM (
+    SELECT DISTINCT ON (order_id) order_id, type, payload_json FROM trellis_events
+    WHERE type IN ('workflow_failing', 'workflow_recovered')
+    ORDER BY order_id, id DESC
+) AS f
+LEFT JOIN trellis_orders AS o ON o.id = f.order_id
+WHERE f.type = 'workflow_failing' AND o.closed_at IS NULL;
 
 -- name: check_schema$
 -- Nothing, where the tables exist.

@@ -1,0 +1,78 @@
+"""Watches for workflows whose task fails, and notes it as events: so status, console, timeline and metrics say so.
+
+An event is written once, however many API processes watch: it is named after the failure's place in the history.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from orderkit.api.backends import Backends
+from orderkit.core.events import EventType
+from orderkit.core.orders import OrderId, order_workflow_id
+from orderkit.errors import OrderkitError
+from orderkit.store.status import FailingNote, failing_orders, note_failing
+from orderkit.temporal.failing import FailingTask, failing_among, running_orders
+
+logger = logging.getLogger(__name__)
+
+LOOK_SECONDS = 2.0
+_MOST = 200  # workflows in one look; the next one goes on behind them
+
+
+class FailingWatch:
+    """`latest` is how many orders stand still now, as far as the last look saw."""
+
+    def __init__(self, backends: Backends) -> None:
+        self._backends = backends
+        self._seen: dict[OrderId, FailingTask] = {}
+        self._offset = 0
+
+    @property
+    def latest(self) -> int:
+        """How many orders have a workflow whose task fails."""
+        return len(self._seen)
+
+    async def run(self) -> None:
+        """Look for ever."""
+        while True:
+            try:
+                await self.look()
+            except (OrderkitError, RPCError):
+                pass  # a server is away: the health says so
+            except Exception:
+                logger.exception("the watch for failing workflows failed")
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def look(self) -> None:
+        """Look at running orders once; those that failed before are looked at each time."""
+        client = self._backends.temporal
+        noted = {note.order_id: note for note in await self._backends.read(failing_orders)}
+        looked_at = await self._next_few(client)
+        looked_at |= {order_id: order_workflow_id(order_id) for order_id in noted}
+        self._seen = await failing_among(client, looked_at)
+        for order_id, task in self._seen.items():
+            before = noted.get(order_id)
+            if before is None or (before.run_id, before.event_id) != (task.run_id, task.event_id):
+                await self._note(order_id, EventType.WORKFLOW_FAILING, task)
+        for order_id, note in noted.items():
+            if order_id not in self._seen:
+                await self._note(order_id, EventType.WORKFLOW_RECOVERED, note)
+
+    async def _next_few(self, client: Client) -> dict[OrderId, str]:
+        """Running orders, some at each look."""
+        running = list((await running_orders(client)).items())
+        if self._offset >= len(running):
+            self._offset = 0
+        chosen = running[self._offset : self._offset + _MOST]
+        self._offset += _MOST
+        return dict(chosen)
+
+    async def _note(self, order_id: OrderId, event: EventType, about: FailingTask | FailingNote) -> None:
+        note = FailingNote(order_id, about.workflow_id, about.run_id, about.event_id, about.error, about.where)
+        await self._backends.read(lambda pool: note_failing(pool, event, note))
+        logger.warning(event.value.replace("_", " "), extra={"order_id": order_id, "workflow_id": about.workflow_id})

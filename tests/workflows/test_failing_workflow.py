@@ -1,0 +1,133 @@
+"""A workflow whose task fails is seen everywhere, with the error and its line; a person can have its order settled."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+import pytest_asyncio
+from support.api import CANCEL, problem
+from support.broken import BrokenOrder
+from support.shop import Shop, until
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from orderkit.api.backends import Backends
+from orderkit.api.failing import FailingWatch
+from orderkit.console.feed import to_change
+from orderkit.console.html import title_html
+from orderkit.console.state import ConsoleState
+from orderkit.core.orders import OrderId, OrderInput, order_workflow_id
+from orderkit.doctor.doctor import check_workflows
+from orderkit.errors import MessageRefused
+from orderkit.stack.stack import Stack
+from orderkit.store.console import read_orders
+from orderkit.store.database import connect
+from orderkit.store.events import PostgresAttemptLog
+from orderkit.store.status import order_status
+from orderkit.temporal.failing import failing_task
+from orderkit.worker.activities import OrderActivities
+from orderkit.worker.attempts import RecordAttempts
+from orderkit.worker.process import business_on
+from orderkit.worker.reconcile import settle_failing
+
+WHERE = "broken.py, line "
+
+
+@pytest_asyncio.fixture
+async def stuck(shop: Shop, client: Client, order_id: OrderId) -> AsyncIterator[OrderId]:
+    """An order that stands still, on a queue and a worker of its own."""
+    queue = f"broken-{order_id}"
+    worker = Worker(
+        client,
+        task_queue=queue,
+        workflows=[BrokenOrder],
+        activities=OrderActivities(business_on(shop.pool)).all,
+        interceptors=[RecordAttempts(PostgresAttemptLog(shop.pool))],
+    )
+    async with worker:
+        workflow_id = order_workflow_id(order_id)
+        order = OrderInput(order_id, deadline_seconds=600)
+        await client.start_workflow("OrderWorkflow", order, id=workflow_id, task_queue=queue)
+
+        async def fails() -> bool:
+            return await failing_task(client, workflow_id) is not None
+
+        await until(fails, "its task fails")
+        yield order_id
+
+
+async def looked(client: Client, shop: Shop, servers: Stack) -> FailingWatch:
+    """The API's watch after one look."""
+    backends = Backends()
+
+    async def reach() -> Client:
+        return client
+
+    async with backends.connecting(servers.database_url, 2, reach):
+        watch = FailingWatch(backends)
+        await watch.look()
+        return watch
+
+
+async def test_the_error_and_its_line_are_found(client: Client, stuck: OrderId) -> None:
+    failing = await failing_task(client, order_workflow_id(stuck))
+    assert failing is not None
+    assert "KeyError" in failing.error and failing.where.startswith(WHERE) and 'prices["tea"]' in failing.where
+
+
+async def test_status_events_metric_and_console_say_so_and_forget_it_when_it_goes_on(
+    client: Client, shop: Shop, servers: Stack, stuck: OrderId
+) -> None:
+    for _ in range(2):  # the second look adds nothing
+        assert (await looked(client, shop, servers)).latest >= 1
+    status = await order_status(shop.pool, stuck)
+    assert status is not None and "KeyError" in status["failing"]["error"]
+    types = [event["type"] for event in await shop.reader.events(stuck)]
+    assert types.count("workflow_failing") == 1
+    connection = await connect(servers.database_url)
+    try:
+        state = ConsoleState().after(to_change(await read_orders(connection, [], [stuck])))
+    finally:
+        await connection.close()
+    order = state.orders[stuck]
+    assert "stands still" in title_html(order, order.row.read_at if order.row else order.started_at)
+    await client.get_workflow_handle(order_workflow_id(stuck)).terminate()
+    assert stuck not in (await looked(client, shop, servers))._seen
+    status = await order_status(shop.pool, stuck)
+    assert status is not None and status["failing"] is None
+
+
+async def test_a_message_is_answered_with_the_real_reason(http: httpx.AsyncClient, stuck: OrderId) -> None:
+    for call in ("signals/cancel", "updates/cancel"):
+        answer = await http.post(f"/orders/{stuck}/{call}", json=CANCEL, timeout=30)
+        if answer.status_code == 202:
+            continue  # Temporal took it for later, and says so
+        told = problem(answer, 503, "dependency-unavailable")
+        assert told["dependency"] == "worker"
+        assert "KeyError" in told["detail"] and WHERE in told["detail"] and "reconcile" in told["detail"]
+
+
+async def test_the_auditor_names_it(shop: Shop, stuck: OrderId) -> None:
+    found = {finding.kind: finding.evidence for finding in await shop.findings(stuck)}
+    assert "KeyError" in found["workflow_failing"] and WHERE in found["workflow_failing"]  # type: ignore[index]
+
+
+async def test_doctor_names_it_with_a_remedy(client: Client, stuck: OrderId) -> None:
+    check = await check_workflows(client)
+    assert not check.ok and "KeyError" in check.detail and "--terminate" in check.remedy
+
+
+async def test_a_person_has_it_settled(client: Client, shop: Shop, stuck: OrderId) -> None:
+    result = await settle_failing(client, stuck)
+    assert result.settled[stuck] == "failed"
+    assert await shop.state(stuck) == "failed"
+    assert await shop.findings(stuck) == []
+
+
+async def test_an_order_that_goes_on_is_not_terminated(client: Client, shop: Shop, order_id: OrderId) -> None:
+    handle = await shop.start(order_id)
+    assert await shop.end(handle) == "shipped"
+    with pytest.raises(MessageRefused, match="does not fail"):
+        await settle_failing(client, order_id)
