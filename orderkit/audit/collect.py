@@ -65,7 +65,7 @@ def _facts(row: Row, history: HistoryFact | None) -> OrderFacts:
         deadline_seconds=row["deadline_seconds"],
         payments=[PaymentFact(**fact) for fact in row["payments"]],
         events=[
-            EventFact(e["type"], e["step"], e["attempt"], e["outcome"], e["run_id"], e["activity_id"])
+            EventFact(e["type"], e["step"], e["attempt"], e["outcome"], e["run_id"], e["activity_id"], e["reset"])
             for e in row["events"]
         ],
         money=[MoneyFact(**fact) for fact in row["money"]],
@@ -112,6 +112,7 @@ async def _outcome(last: Any, converter: DataConverter) -> str | None:
 def _activities(run_id: str, events: Sequence[Any]) -> list[ActivityFact]:
     scheduled = {}
     attempts: dict[int, int] = {}
+    workers: dict[int, str] = {}
     outcomes: dict[int, str] = {}
     for event in events:
         if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
@@ -119,9 +120,13 @@ def _activities(run_id: str, events: Sequence[Any]) -> list[ActivityFact]:
         elif event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
             started = event.activity_task_started_event_attributes
             attempts[started.scheduled_event_id] = started.attempt
+            workers[started.scheduled_event_id] = started.identity
         elif event.event_type in _ENDS:
             attribute, outcome = _ENDS[event.event_type]
-            outcomes[getattr(event, attribute).scheduled_event_id] = outcome
+            ended = getattr(event, attribute)
+            # A person may complete or fail what a worker is at; then no attempt of ours ended so.
+            by_hand = outcome in ("completed", "failed") and ended.identity != workers.get(ended.scheduled_event_id)
+            outcomes[ended.scheduled_event_id] = "by_hand" if by_hand else outcome
     return [
         ActivityFact(
             run_id=run_id,

@@ -17,6 +17,7 @@ class EventFact:
     outcome: str | None
     run_id: str | None
     activity_id: str | None
+    reset: bool = False  # the start of an attempt after a person reset its activity, whose count began anew
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class PaymentFact:
 
 @dataclass(frozen=True)
 class ActivityFact:
-    """An activity in Temporal's history: how many attempts it had, and how it ended (`open` while it has not)."""
+    """An activity in Temporal's history: its attempts and its end (`open` before it, `by_hand` by a person)."""
 
     run_id: str
     activity_id: str

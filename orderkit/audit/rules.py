@@ -153,11 +153,14 @@ def _history(order: OrderFacts) -> Found:
     for activity in history.activities:
         if activity.outcome == "completed" and (activity.run_id, activity.activity_id) not in recorded:
             yield FindingKind.MISSING_EVENT, f"Temporal saw {activity.step} complete, no event did"
-    known = Counter((e.run_id, e.activity_id) for e in order.events if e.type == EventType.STEP_STARTED)
+    starts = [event for event in order.events if event.type == EventType.STEP_STARTED]
+    known = Counter((e.run_id, e.activity_id) for e in starts)
+    reset = {(e.run_id, e.activity_id) for e in starts if e.reset}
     for activity in history.activities:
         seen = known[(activity.run_id, activity.activity_id)]
         # History counts the attempts of an activity only where it ended by itself.
-        if activity.outcome in ("completed", "failed", "timed_out") and seen > activity.attempts:
+        by_itself = activity.outcome in ("completed", "failed", "timed_out")
+        if by_itself and (activity.run_id, activity.activity_id) not in reset and seen > activity.attempts:
             yield (
                 FindingKind.DUPLICATE_EVENT,
                 f"{activity.step} had {activity.attempts} attempts in Temporal, {seen} in the events",

@@ -38,14 +38,31 @@ class Saying(StrEnum):
     DUPLICATE = "duplicate"  # the same start once more
 
 
+class Deed(StrEnum):
+    """What a person does to an order by hand, in Temporal's UI or CLI."""
+
+    MESSAGES = "messages"  # without input, of wrong shapes, under a wrong name
+    START = "start"  # workflows like this one, and others that are none
+    RESET = "reset"  # of the workflow, to its beginning
+    TERMINATE = "terminate"
+    DELETE = "delete"
+    KILL_CHILD = "kill child"
+    COMPLETE = "complete"  # an activity, with a result that is none
+    FAIL = "fail"  # an activity
+    PAUSE = "pause activity"
+    UNPAUSE = "unpause activity"
+    RESET_ACTIVITY = "reset activity"
+
+
 @dataclass(frozen=True)
 class OrderPlan:
-    """An order, when it is started, and what is said to it how many seconds later."""
+    """An order, when it is started, and what is said and done to it how many seconds later."""
 
     order_id: OrderId
     at_seconds: float
     seed: int
     sayings: tuple[tuple[float, Saying], ...]
+    deeds: tuple[tuple[float, Deed], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,9 +83,14 @@ def make_plan(
     pauses: int = 2,
     seconds: float = 20.0,
     scenario: Scenario = Scenario.STORM,
+    by_hand: float = 0.4,
 ) -> ChaosPlan:
-    """The plan of a seed, order ids and faults included. Every kind of process is killed in turn, at random moments."""
+    """The plan of a seed, order ids and faults included. Every kind of process is killed in turn, at random moments.
+
+    `by_hand` is the share of orders to which a person does something in Temporal.
+    """
     draw = random.Random(seed)
+    hand = random.Random(f"{seed} by hand")  # of its own, so that the other draws stay what they were
     order_plans = []
     for number in range(orders):
         sayings = [(draw.uniform(0, 4), saying) for saying in Saying if draw.random() < 0.3]
@@ -78,6 +100,7 @@ def make_plan(
                 draw.uniform(0, 0.8 * seconds),
                 draw.randrange(2**31),
                 tuple(sorted(sayings)),
+                _deeds(hand) if hand.random() < by_hand else (),
             )
         )
     targets = [TARGETS[number % len(TARGETS)] for number in range(kills)]
@@ -98,3 +121,9 @@ def make_plan(
         tuple(sorted(order_plans, key=lambda order: order.at_seconds)),
         tuple(sorted(shuffled, key=lambda blow: blow.at_seconds)),
     )
+
+
+def _deeds(draw: random.Random) -> tuple[tuple[float, Deed], ...]:
+    """One or two, at moments when an order is likely to be under way."""
+    chosen = draw.sample(list(Deed), draw.choice((1, 1, 2)))
+    return tuple(sorted((draw.uniform(0, 3), deed) for deed in chosen))

@@ -9,10 +9,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from temporalio.client import Client
 from temporalio.service import RPCError
 
 from orderkit.audit.audit import audit
 from orderkit.audit.rules import Finding
+from orderkit.chaos.by_hand import do
 from orderkit.chaos.plan import DEADLINE_SECONDS, Blow, ChaosPlan, OrderPlan, ProcessBlow, Saying
 from orderkit.client import OrderkitClient
 from orderkit.contract import AddressBody, FaultsBody, StartOrder, UpdateAddressBody
@@ -42,13 +44,14 @@ class ChaosReport:
     ends: dict[str, int] = field(default_factory=dict)
     lost: list[str] = field(default_factory=list)  # accepted, but the database does not know them
     left_open: list[str] = field(default_factory=list)
+    left_running: list[str] = field(default_factory=list)  # workflows in Temporal, of whatever name
     findings: list[Finding] = field(default_factory=list)
     slowest_seconds: float = 0.0
 
     @property
     def passed(self) -> bool:
-        """Nothing lost, nothing open, no finding."""
-        return not (self.lost or self.left_open or self.findings)
+        """Nothing lost, nothing open, nothing left running, no finding."""
+        return not (self.lost or self.left_open or self.left_running or self.findings)
 
 
 async def run_chaos(
@@ -76,6 +79,11 @@ async def run_chaos(
             await asyncio.sleep(max(0.0, started + delay - loop.time()))
             said[f"{saying}: {await _say(client, each, saying, body, within_seconds)}"] += 1
 
+    async def by_hand(each: OrderPlan, temporal: Client) -> None:
+        for delay, deed in each.deeds:
+            await asyncio.sleep(max(0.0, begin + each.at_seconds + delay - loop.time()))
+            said[f"{deed} by hand: {await do(temporal, deed, each.order_id)}"] += 1
+
     async def strike(blow: ProcessBlow) -> None:
         await asyncio.sleep(begin + blow.at_seconds - loop.time())
         text = f"{blow.at_seconds:5.1f} s  {blow.blow} {blow.target}"
@@ -90,8 +98,13 @@ async def run_chaos(
         report.blows.append(text)
         progress(text)
 
+    temporal = await connect_temporal(stack.temporal_settings())
     async with OrderkitClient(stack.api_url) as client:
-        await asyncio.gather(*(order(each, client) for each in plan.orders), *(strike(blow) for blow in plan.blows))
+        await asyncio.gather(
+            *(order(each, client) for each in plan.orders),
+            *(by_hand(each, temporal) for each in plan.orders),
+            *(strike(blow) for blow in plan.blows),
+        )
     progress("waiting for quiet")
     report.said = dict(sorted(said.items()))
     await _wait_and_audit(stack, accepted, report, within_seconds)
@@ -147,7 +160,7 @@ async def _wait_and_audit(stack: Stack, order_ids: list[str], report: ChaosRepor
         except COMING_BACK:
             pass
         else:
-            if not (report.left_open or report.lost):
+            if not (report.left_open or report.lost or report.left_running):
                 break
         if asyncio.get_running_loop().time() > deadline:
             break
@@ -163,7 +176,12 @@ async def _look(stack: Stack, order_ids: list[str], report: ChaosReport) -> None
     report.lost = sorted(set(order_ids) - set(ends))
     report.left_open = sorted(order_id for order_id, end in ends.items() if end.state not in ENDS)
     if not report.left_open:
-        workflows = TemporalWorkflows(await connect_temporal(stack.temporal_settings()))
+        client = await connect_temporal(stack.temporal_settings())
+        listed = client.list_workflows(
+            "ExecutionStatus = 'Running' AND WorkflowType IN ('OrderWorkflow', 'ShippingWorkflow')"
+        )
+        report.left_running = sorted([workflow.id async for workflow in listed])
+        workflows = TemporalWorkflows(client)
         statuses = await asyncio.gather(*(workflows.status(order_workflow_id(order_id)) for order_id in ends))
         report.left_open = [each for each, status in zip(ends, statuses, strict=True) if status == "running"]
     report.ends = dict(sorted(Counter(end.state.value for end in ends.values()).items()))

@@ -27,6 +27,9 @@ def chaos_command(
     kills: Annotated[int, typer.Option(min=0)] = 8,
     pauses: Annotated[int, typer.Option(min=0)] = 2,
     seconds: Annotated[float, typer.Option(min=1, help="How long the blows last.")] = 20,
+    by_hand: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of orders to which a person does something in Temporal.")
+    ] = 0.4,
     scenario: Annotated[str, typer.Option(help="The orders' fault scenario.")] = "storm",
     within: Annotated[float, typer.Option(help="Wait at most this many seconds for the orders to end.")] = 180,
     json: Json = False,
@@ -44,7 +47,7 @@ def chaos_command(
     with _lab_of_its_own(lambda: len(reports) == seeds and all(report.passed for report in reports)) as stack:
         err.print(f"Temporal's UI: {stack.ui_url}")
         for each in range(seed, seed + seeds):
-            plan = make_plan(each, orders, kills, pauses, seconds, model)
+            plan = make_plan(each, orders, kills, pauses, seconds, model, by_hand)
             title = f"seed {each}: {orders} orders, {kills} kills, {pauses} pauses …"
             with err.status(title) as status:
                 report = asyncio.run(run_chaos(stack, plan, within, status.update))
@@ -79,7 +82,8 @@ def _show(report: ChaosReport) -> None:
     ends = ", ".join(f"{count} {state}" for state, count in report.ends.items())
     out.print(
         f"seed {report.seed}: {len(report.blows)} blows, {ends}; slowest {report.slowest_seconds} s; "
-        f"{len(report.lost)} lost, {len(report.left_open)} open, {len(report.findings)} findings"
+        f"{len(report.lost)} lost, {len(report.left_open)} open, {len(report.left_running)} left running, "
+        f"{len(report.findings)} findings"
     )
     if report.findings:
         out.print(table(("order", "finding", "evidence"), [(f.order_id, f.kind, f.evidence) for f in report.findings]))

@@ -115,8 +115,8 @@ class AttemptRecord:
 class AttemptLog(Protocol):
     """Where attempts leave their start and their end."""
 
-    async def started(self, record: AttemptRecord, fault: str, limit_seconds: float | None) -> None:
-        """Note the start, with the fault that the plan holds for it and its time limit; repeated notes add nothing."""
+    async def started(self, record: AttemptRecord, fault: str, limit_seconds: float | None) -> int:
+        """Note the start, with the fault that the plan holds for it and its time limit; returns its number."""
 
     async def ended(self, record: AttemptRecord, outcome: AttemptOutcome, error: str) -> None:
         """Note the end; repeated notes add nothing."""

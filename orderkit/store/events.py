@@ -21,16 +21,21 @@ class PostgresAttemptLog:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def started(self, record: AttemptRecord, fault: str, limit_seconds: float | None) -> None:
-        """Note the start, with the fault that the plan holds for it and its time limit; repeated notes add nothing."""
-        await queries.attempt_started(self._pool, **_columns(record), fault=fault, limit_seconds=limit_seconds)
+    async def started(self, record: AttemptRecord, fault: str, limit_seconds: float | None) -> int:
+        """Note the start, with the fault that the plan holds for it and its time limit; returns its number.
+
+        That is the record's own, unless a person reset the activity: then Temporal counts anew, and this counts on.
+        """
+        columns = _columns(record) | {"fault": fault, "limit_seconds": limit_seconds}
+        number: int | None = await queries.attempt_started(self._pool, **columns)
+        return number or int(await queries.attempt_started_again(self._pool, **columns))
 
     async def ended(self, record: AttemptRecord, outcome: AttemptOutcome, error: str) -> None:
         """Note the end; repeated notes add nothing."""
         await queries.attempt_ended(self._pool, **_columns(record), outcome=outcome, error=error[:1000])
 
 
-def _columns(record: AttemptRecord) -> dict[str, str | int]:
+def _columns(record: AttemptRecord) -> dict[str, str | int | float | None]:
     return {
         "order_id": record.attempt.order_id,
         "step": record.attempt.step,

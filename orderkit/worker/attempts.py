@@ -7,9 +7,10 @@ import logging
 import os
 import socket
 import time
-from dataclasses import dataclass
+from collections.abc import Awaitable
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -24,6 +25,7 @@ from orderkit.errors import NON_RETRYABLE, OrderkitError, first_line
 from orderkit.worker.activities import current_attempt
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 GRACE = timedelta(seconds=ATTEMPT_GRACE_SECONDS)
 WORKER = f"{socket.gethostname()}:{os.getpid()}"
@@ -55,7 +57,9 @@ class _Recorder(ActivityInboundInterceptor):
         limit = activity.info().start_to_close_timeout
         # By this process's own clock: the server's may be minutes away from it.
         began = time.monotonic()
-        await self._note(record, self._log.started(record, str(fault), limit.total_seconds() if limit else None))
+        seconds = limit.total_seconds() if limit else None
+        number: int = await self._note(record, self._log.started(record, str(fault), seconds))
+        record = replace(record, attempt=replace(attempt, number=number))
         try:
             result = await self._bounded(input, began)
         except ApplicationError as error:
@@ -93,9 +97,9 @@ class _Recorder(ActivityInboundInterceptor):
             raise ApplicationError(f"{late}; it was done just after", details, type="AttemptTimeout")
         return result
 
-    async def _note(self, record: AttemptRecord, write: Any) -> None:
+    async def _note(self, record: AttemptRecord, write: Awaitable[T]) -> T:
         try:
-            await write
+            return await write
         except Exception as error:
             raise ApplicationError(
                 f"the attempt could not be recorded: {first_line(error)}",

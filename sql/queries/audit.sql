@@ -8,7 +8,7 @@ SELECT
      FROM trellis_payments AS p WHERE p.order_id = o.id) AS payments,
     (SELECT coalesce(jsonb_agg(jsonb_build_object(
         'id', e.id, 'type', e.type, 'step', e.step, 'attempt', e.attempt, 'outcome', e.outcome, 'error', e.error,
-        'run_id', e.run_id, 'activity_id', e.activity_id) ORDER BY e.id), '[]')
+        'run_id', e.run_id, 'activity_id', e.activity_id, 'reset', e.payload_json ? 'reset') ORDER BY e.id), '[]')
      FROM trellis_events AS e WHERE e.order_id = o.id) AS events,
     (SELECT coalesce(jsonb_agg(jsonb_build_object('key', w.key, 'kind', w.kind, 'cents', (w.amount * 100)::bigint) ORDER BY w.id), '[]')
      FROM world.payment_entries AS w WHERE w.order_id = o.id) AS money,

@@ -1,7 +1,7 @@
 -- The attempts' starts and ends, and what is read back.
 
--- name: attempt_started!
--- The start of an attempt; repeated writes add nothing.
+-- name: attempt_started$
+-- The start of an attempt, under its number; repeated writes add nothing, and return nothing.
 INSERT INTO trellis_events (
     order_id, type, step, attempt, worker, workflow_id, run_id, activity_id, payload_json
 )
@@ -9,7 +9,21 @@ VALUES (
     :order_id, 'step_started', :step, :attempt, :worker, :workflow_id, :run_id, :activity_id,
     jsonb_strip_nulls(jsonb_build_object('fault', nullif(:fault::text, 'ok'), 'limit_seconds', :limit_seconds::double precision))
 )
-ON CONFLICT (run_id, activity_id, attempt, type) WHERE run_id IS NOT NULL DO NOTHING;
+ON CONFLICT (run_id, activity_id, attempt, type) WHERE run_id IS NOT NULL DO NOTHING
+RETURNING attempt;
+
+-- name: attempt_started_again$
+-- The start of an attempt whose number is taken, since a person reset its activity: under the next number. Returns that.
+INSERT INTO trellis_events (
+    order_id, type, step, attempt, worker, workflow_id, run_id, activity_id, payload_json
+)
+SELECT
+    :order_id, 'step_started', :step, max(attempt) + 1, :worker, :workflow_id, :run_id, :activity_id,
+    jsonb_strip_nulls(
+        jsonb_build_object('fault', nullif(:fault::text, 'ok'), 'limit_seconds', :limit_seconds::double precision, 'reset', true)
+    )
+FROM trellis_events WHERE run_id = :run_id AND activity_id = :activity_id AND type = 'step_started'
+RETURNING attempt;
 
 -- name: attempt_ended!
 -- The end of an attempt; repeated writes add nothing.
