@@ -23,10 +23,10 @@ _DEBIAN = "/usr/lib/postgresql"
 
 
 def data_version(home: Path) -> int:
-    """The major version of the lab's data, or of the data that it would make."""
+    """The major version of the data there, or to be made there. What is damaged, PostgreSQL says itself."""
     try:
         return int((home / DATA_FOLDER / "PG_VERSION").read_text())
-    except FileNotFoundError:
+    except (OSError, ValueError):
         return MAJOR_VERSION
 
 

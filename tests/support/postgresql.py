@@ -18,8 +18,14 @@ on_newest_and_oldest = pytest.mark.parametrize("servers", [_newest, _oldest], in
 on_oldest = pytest.mark.parametrize("servers", [_oldest], indirect=True, scope="session")
 
 
-def make_data(home: Path, version: int) -> None:
-    """A lab's folder with the data of this PostgreSQL, as `up` would make it with the newest."""
+def make_home(home: Path) -> str | None:
+    """A lab's folder before it has data; returns the account that must own them, None for our own."""
     home.mkdir(mode=0o700)
     postgres.permit(home)
+    return postgres.account(home)
+
+
+def make_data(home: Path, version: int) -> None:
+    """A lab's folder with the data of this PostgreSQL, as `up` would make it with the newest."""
+    make_home(home)
     postgres.initialise(home, make_secrets(home).postgres, version)
