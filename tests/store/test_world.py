@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TypeVar, cast
 
 import pytest
@@ -15,6 +15,7 @@ from orderkit.core.calls import RefundResult
 from orderkit.core.orders import DEFAULT_ADDRESS, OrderId, PaymentId
 from orderkit.errors import KeyRefused
 from orderkit.store.database import Pool
+from orderkit.store.queries import queries
 from orderkit.store.world import SimulatedCarrier, SimulatedPaymentProvider
 
 T = TypeVar("T")
@@ -195,3 +196,32 @@ async def test_a_recall_in_the_middle_of_a_dispatch_gives_the_package_back(
 
     assert await in_the_middle_of(shop, dispatch, SimulatedCarrier(shop.pool).recall(order_id, order_id))
     assert await ledger(shop, order_id) == [("dispatch", None), ("recall", None)]
+
+
+async def test_an_answer_under_a_known_key_waits_for_the_void_that_is_under_way(shop: Shop, order_id: OrderId) -> None:
+    """As when the void begins just after the charge has found the key taken."""
+    key = PaymentId(f"p-{order_id}")
+    await SimulatedPaymentProvider(shop.pool).charge(key, order_id, 1_000)
+    row = await in_the_middle_of(
+        shop,
+        lambda pool: SimulatedPaymentProvider(pool).void(key, order_id),
+        queries.provider_charge_again(shop.pool, key=key, order_id=order_id, amount=10),
+    )
+    assert row["voided_at"] is not None
+    assert await ledger(shop, order_id) == [("charge", 10), ("refund", -10), ("refused", 10)]
+
+
+async def test_an_answer_under_a_known_key_waits_for_the_recall_that_is_under_way(
+    shop: Shop, order_id: OrderId
+) -> None:
+    await SimulatedCarrier(shop.pool).dispatch(order_id, order_id, DEFAULT_ADDRESS)
+    label = asdict(replace(DEFAULT_ADDRESS, city="Portland"))
+    row = await in_the_middle_of(
+        shop,
+        lambda pool: SimulatedCarrier(pool).recall(order_id, order_id),
+        queries.carrier_dispatch_again(shop.pool, key=order_id, order_id=order_id, label=label),
+    )
+    assert row["recalled_at"] is not None
+    assert await ledger(shop, order_id) == [("dispatch", None), ("recall", None), ("refused", None)]
+    kept = await shop.pool.fetchval("SELECT label_json ->> 'city' FROM world.shipments WHERE key = $1", order_id)
+    assert kept == DEFAULT_ADDRESS.city
