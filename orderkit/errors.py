@@ -8,6 +8,7 @@ OrderkitError
 ├── LabError                   the local stack cannot do what was asked
 │   └── WaitExpired            what was awaited did not happen in time; says why
 ├── DependencyUnavailable      PostgreSQL, Temporal or the API is away
+│   └── UnsupportedDatabase    PostgreSQL is too old, or a newer orderkit changed its schema
 ├── InvalidOrder               bad input; never retried
 ├── InvalidFaultPlan           an unknown scenario, step or fault
 ├── OrderNotFound              nobody knows this order
@@ -59,6 +60,15 @@ class DependencyUnavailable(OrderkitError):
     def __init__(self, dependency: str, message: str) -> None:
         super().__init__(message)
         self.dependency = dependency
+
+
+class UnsupportedDatabase(DependencyUnavailable):
+    """PostgreSQL is too old, or a newer orderkit changed its schema."""
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__("postgresql", f"{what}: {remedy}")
+        self.what = what
+        self.remedy = remedy
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import pytest_asyncio
 import uvicorn
 from fastapi import FastAPI
 from support.api import caller, running
+from support.postgresql import make_data
 from support.shop import Shop
 from temporalio.client import Client
 
@@ -29,10 +30,12 @@ from orderkit.worker.process import make_workers
 
 
 @pytest.fixture(scope="session")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """PostgreSQL and Temporal, with the schema; gone afterwards."""
+def servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """PostgreSQL and Temporal, with the schema; gone afterwards. Parameter: PostgreSQL's version, None the newest."""
     home: Path = tmp_path_factory.mktemp("lab") / ".orderkit"
     try:
+        if version := getattr(request, "param", None):
+            make_data(home, version)
         yield up(home, programs=("postgres", "temporal"), migrate=migrate)
     finally:
         down(home)

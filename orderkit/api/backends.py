@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from temporalio.client import Client
 
-from orderkit.errors import DependencyUnavailable
+from orderkit.errors import DependencyUnavailable, UnsupportedDatabase
 from orderkit.store.database import AWAY, WRONG_SCHEMA, Pool, open_pool
 
 logger = logging.getLogger(__name__)
@@ -25,12 +25,15 @@ class Backends:
 
     def __init__(self) -> None:
         self._pool: Pool | None = None
+        self._unsupported: UnsupportedDatabase | None = None
         self._temporal: Client | None = None
         self._abandoned: set[asyncio.Future[Any]] = set()
 
     @property
     def pool(self) -> Pool:
         """The pool; it reconnects by itself."""
+        if self._pool is None and self._unsupported is not None:
+            raise self._unsupported
         if self._pool is None:
             raise DependencyUnavailable("postgresql", "PostgreSQL has not answered yet")
         return self._pool
@@ -83,8 +86,16 @@ class Backends:
         """Reach for both servers in the background until they are there; close the pool at the end."""
         async with AsyncExitStack() as stack:
 
+            async def open_own_pool() -> Pool:
+                self._unsupported = None
+                try:
+                    return await stack.enter_async_context(open_pool(database_url, pool_size))
+                except UnsupportedDatabase as error:
+                    self._unsupported = error
+                    raise
+
             async def reach_postgresql() -> None:
-                self._pool = await _patiently(lambda: stack.enter_async_context(open_pool(database_url, pool_size)))
+                self._pool = await _patiently(open_own_pool)
 
             async def reach_temporal() -> None:
                 self._temporal = await _patiently(connect_temporal)

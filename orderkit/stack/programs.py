@@ -76,7 +76,7 @@ def supervised_environment(home: Path, ports: TcpPorts, database_url: str) -> di
         **environment(home, ports, database_url),
         MARK: str(home),
         "ORDERKIT_LAB_PYTHON": sys.executable,
-        "ORDERKIT_LAB_POSTGRES": str(postgres.binary("postgres")),
+        "ORDERKIT_LAB_POSTGRES": str(postgres.binary("postgres", postgres.data_version(home))),
         "ORDERKIT_LAB_TEMPORAL": str(temporal.binary()),
         "PYTHONUNBUFFERED": "1",
     }

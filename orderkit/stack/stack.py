@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import psutil
 from pydantic import SecretStr
 
+from orderkit import __version__
 from orderkit.errors import LabError
 from orderkit.settings import Settings
 from orderkit.stack import postgres, programs, temporal
@@ -175,7 +176,7 @@ class Stack:
 
     def save(self) -> None:
         """Write stack.json."""
-        write_private(self.home / _STACK, json.dumps({"ports": asdict(self.ports)}, indent=2))
+        write_private(self.home / _STACK, json.dumps({"version": __version__, "ports": asdict(self.ports)}, indent=2))
 
     def _process(self, program: str) -> psutil.Process:
         try:
@@ -200,12 +201,26 @@ class Stack:
 
 
 def find_stack(home: Path) -> Stack | None:
-    """The lab that was started in this folder, running or not; None if there never was one."""
+    """The lab that was started in this folder, running or not; None if there never was one.
+
+    Raises LabError for one that a newer orderkit has started: its folder may hold what this version does not know.
+    """
     try:
-        ports = TcpPorts(**json.loads((home / _STACK).read_text())["ports"])
+        kept = json.loads((home / _STACK).read_text())
+        version = str(kept.get("version", "0"))  # the first ones did not write it down
+        if _numbers(version) > _numbers(__version__):
+            raise LabError(
+                f"orderkit {version} has used the lab in {home}, and this is orderkit {__version__}: "
+                "use the newer one, or choose another folder with ORDERKIT_HOME"
+            )
+        ports = TcpPorts(**kept["ports"])
         secrets = read_secrets(home)
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise LabError(f"{home / _STACK} is damaged ({error}); remove {_STACK} and start again") from None
     return Stack(home, ports, secrets, tuple(moved(ports)))
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(number) for number in version.split(".") if number.isdigit()]

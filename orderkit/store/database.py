@@ -10,7 +10,8 @@ from typing import Any, TypeAlias
 
 import asyncpg
 
-from orderkit.errors import DependencyUnavailable
+from orderkit.errors import DependencyUnavailable, UnsupportedDatabase
+from orderkit.store.compatibility import check_schema, check_server
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -32,6 +33,7 @@ WRONG_SCHEMA = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, async
 
 
 async def _prepare(connection: Any) -> None:
+    check_server(connection)
     await connection.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
 
 
@@ -43,20 +45,30 @@ async def _keep(_: Any) -> None:
 
 
 async def connect(database_url: str) -> Connection:
-    """One connection of its own, for listening and for migrations; raises DependencyUnavailable."""
+    """One connection of its own, for listening and for migrations.
+
+    Raises DependencyUnavailable, or UnsupportedDatabase where the server is too old.
+    """
     try:
         connection = await asyncpg.connect(database_url, timeout=5)
     except AWAY as error:
         raise DependencyUnavailable(
             "postgresql", f"PostgreSQL does not answer ({str(error) or type(error).__name__})"
         ) from error
-    await _prepare(connection)
+    try:
+        await _prepare(connection)
+    except UnsupportedDatabase:
+        await connection.close()
+        raise
     return connection
 
 
 @asynccontextmanager
 async def open_pool(database_url: str, size: int = 10) -> AsyncIterator[Pool]:
-    """A pool of at most `size` connections, each statement bounded to 10 s."""
+    """A pool of at most `size` connections, each statement bounded to 10 s.
+
+    Raises DependencyUnavailable, or UnsupportedDatabase where the server is too old or the schema too new.
+    """
     pool = asyncpg.create_pool(
         database_url,
         min_size=1,
@@ -69,10 +81,16 @@ async def open_pool(database_url: str, size: int = 10) -> AsyncIterator[Pool]:
     )
     try:
         await pool
+        async with pool.acquire() as connection:
+            await check_schema(connection)
     except AWAY as error:
+        pool.terminate()
         raise DependencyUnavailable(
             "postgresql", f"PostgreSQL does not answer ({str(error) or type(error).__name__})"
         ) from error
+    except BaseException:
+        pool.terminate()
+        raise
     try:
         yield pool
     finally:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 
 from pogo_core.util import migrate as pogo
-from pogo_core.util import sql as pogo_sql
 
-from orderkit.store.database import Connection, connect
+from orderkit.store.compatibility import applied_migrations, check_schema, known_migrations
+from orderkit.store.database import connect
 from orderkit.store.queries import sql_folder
 
 logger = logging.getLogger(__name__)
@@ -15,24 +15,15 @@ logger.addHandler(logging.NullHandler())  # pogo warns of each migration that it
 _LOCK = 7_233_5432
 
 
-def _migrations() -> list[str]:
-    return sorted(path.stem for path in (sql_folder() / "migrations").glob("*.sql"))
-
-
-async def _applied(connection: Connection) -> set[str]:
-    if await connection.fetchval("SELECT to_regclass('public._pogo_migration')") is None:
-        return set()
-    return set(await pogo_sql.get_applied_migrations(connection, schema_name="public"))
-
-
 async def pending(database_url: str) -> list[str]:
     """The migrations that are not applied yet."""
     connection = await connect(database_url)
     try:
-        applied = await _applied(connection)
+        await check_schema(connection)
+        applied = await applied_migrations(connection)
     finally:
         await connection.close()
-    return [name for name in _migrations() if name not in applied]
+    return [name for name in known_migrations() if name not in applied]
 
 
 async def migrate(database_url: str) -> list[str]:
@@ -40,7 +31,9 @@ async def migrate(database_url: str) -> list[str]:
     connection = await connect(database_url)
     try:
         await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
-        todo = [name for name in _migrations() if name not in await _applied(connection)]
+        await check_schema(connection)
+        applied = await applied_migrations(connection)
+        todo = [name for name in known_migrations() if name not in applied]
         if todo:
             await pogo.apply(connection, sql_folder() / "migrations", schema_name="public", logger=logger)
     finally:
@@ -53,7 +46,8 @@ async def reset(database_url: str) -> None:
     connection = await connect(database_url)
     try:
         await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
-        if await _applied(connection):
+        await check_schema(connection)
+        if await applied_migrations(connection):
             await pogo.rollback(connection, sql_folder() / "migrations", schema_name="public", logger=logger)
         await pogo.apply(connection, sql_folder() / "migrations", schema_name="public", logger=logger)
     finally:

@@ -16,7 +16,7 @@ from temporalio.worker import PollerBehaviorAutoscaling, Worker
 
 from orderkit.business import Business
 from orderkit.core.steps import ORDER_QUEUE, SHIPPING_QUEUE
-from orderkit.errors import DependencyUnavailable
+from orderkit.errors import DependencyUnavailable, UnsupportedDatabase
 from orderkit.settings import Settings
 from orderkit.store.database import Pool, open_pool
 from orderkit.store.events import PostgresAttemptLog
@@ -86,7 +86,10 @@ def make_workers(client: Client, pool: Pool, queues: Sequence[str], slots: int) 
 async def run_worker(
     settings: Settings, temporal: TemporalSettings, queues: Sequence[str] = (ORDER_QUEUE, SHIPPING_QUEUE)
 ) -> None:
-    """Serve until SIGTERM or SIGINT; waits for PostgreSQL and Temporal to appear."""
+    """Serve until SIGTERM or SIGINT; waits for PostgreSQL and Temporal to appear.
+
+    Raises UnsupportedDatabase, which no waiting mends.
+    """
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -110,6 +113,8 @@ async def _patiently(connect: Callable[[], Awaitable[T]], stopped: asyncio.Event
     while not stopped.is_set():
         try:
             return await connect()
+        except UnsupportedDatabase:
+            raise
         except DependencyUnavailable as error:
             logger.warning(str(error))
             await asyncio.sleep(0.2)

@@ -1,62 +1,95 @@
 -- The outside world: the payment provider's and the carrier's own idempotent API. Nothing else writes to schema world.
+-- A request under a new key is one statement. Under a known key it changes nothing and returns nothing, and the statement
+-- `…_again` answers: a statement of its own, since only a new one sees what another request has just committed.
 
 -- name: provider_charge^
--- Charges once per key. Returns the key's row, and whether this request created it.
+-- Charges a new key; returns nothing for a known one.
 WITH request AS (
-    INSERT INTO world.payment_keys AS k (key, order_id, amount, charged_at)
+    INSERT INTO world.payment_keys (key, order_id, amount, charged_at)
     VALUES (:key, :order_id, :amount, clock_timestamp())
-    ON CONFLICT (key) DO UPDATE SET key = k.key
-    RETURNING k.key, k.order_id, k.amount, k.charged_at, k.voided_at, old.key IS NULL AS created
+    ON CONFLICT (key) DO NOTHING
+    RETURNING key, order_id, amount, voided_at
 ), entry AS (
     INSERT INTO world.payment_entries (key, order_id, kind, amount)
-    SELECT key, :order_id, CASE WHEN created THEN 'charge' ELSE 'refused' END, :amount FROM request
-    WHERE created OR voided_at IS NOT NULL OR order_id <> :order_id OR amount <> :amount
+    SELECT key, order_id, 'charge', amount FROM request
 )
 SELECT * FROM request;
 
+-- name: provider_charge_again^
+-- Returns a known key's row, and notes the request as refused where the key is voided or serves something else.
+WITH known AS (
+    SELECT key, order_id, amount, voided_at FROM world.payment_keys WHERE key = :key FOR UPDATE
+), entry AS (
+    INSERT INTO world.payment_entries (key, order_id, kind, amount)
+    SELECT key, :order_id::text, 'refused', :amount::numeric(12, 2) FROM known
+    WHERE voided_at IS NOT NULL OR order_id <> :order_id OR amount <> :amount
+)
+SELECT * FROM known;
+
 -- name: provider_void^
--- Voids a key: refunds what went through under it, refuses what comes later. Returns nothing for another order's key.
+-- Voids a key: refunds what went through under it, refuses what comes later. Returns nothing for a key that is voided
+-- already, or another order's.
 WITH request AS (
     INSERT INTO world.payment_keys AS k (key, order_id, amount, voided_at)
     VALUES (:key, :order_id, 0, clock_timestamp())
-    ON CONFLICT (key) DO UPDATE SET voided_at = coalesce(k.voided_at, clock_timestamp())
-    WHERE k.order_id = excluded.order_id
-    RETURNING k.key, k.order_id, k.amount, k.charged_at IS NOT NULL AS charged, old.voided_at IS NULL AS first
+    ON CONFLICT (key) DO UPDATE SET voided_at = clock_timestamp()
+    WHERE k.order_id = excluded.order_id AND k.voided_at IS NULL
+    RETURNING k.key, k.order_id, k.amount, k.charged_at IS NOT NULL AS charged
 ), entry AS (
     INSERT INTO world.payment_entries (key, order_id, kind, amount)
     SELECT key, order_id, CASE WHEN charged THEN 'refund' ELSE 'void' END, CASE WHEN charged THEN -amount ELSE 0 END
-    FROM request WHERE first
+    FROM request
 )
 SELECT * FROM request;
+
+-- name: provider_void_again^
+-- What had gone through under an order's voided key. Returns nothing for another order's key.
+SELECT key, order_id, amount, charged_at IS NOT NULL AS charged FROM world.payment_keys
+WHERE key = :key AND order_id = :order_id;
 
 -- name: carrier_dispatch^
--- Takes the package once per key; another address prints a new label; a recalled key is refused. Returns the row.
+-- Takes the package under a new key; returns nothing for a known one.
 WITH request AS (
-    INSERT INTO world.shipments AS s (key, order_id, tracking, label_json, dispatched_at)
+    INSERT INTO world.shipments (key, order_id, tracking, label_json, dispatched_at)
     VALUES (:key, :order_id, :tracking, :label, clock_timestamp())
-    ON CONFLICT (key) DO UPDATE
-    SET label_json = CASE WHEN s.recalled_at IS NULL THEN excluded.label_json ELSE s.label_json END
-    RETURNING s.key, s.order_id, s.tracking, s.recalled_at, old.key IS NULL AS created, old.label_json <> s.label_json AS relabelled
+    ON CONFLICT (key) DO NOTHING
+    RETURNING key, order_id, recalled_at
 ), entry AS (
-    INSERT INTO world.shipment_entries (key, order_id, kind)
-    SELECT key, order_id,
-        CASE WHEN created THEN 'dispatch' WHEN recalled_at IS NOT NULL THEN 'refused' ELSE 'relabel' END
-    FROM request WHERE created OR recalled_at IS NOT NULL OR relabelled
+    INSERT INTO world.shipment_entries (key, order_id, kind) SELECT key, order_id, 'dispatch' FROM request
 )
 SELECT * FROM request;
 
+-- name: carrier_dispatch_again^
+-- Returns a known key's row: another address prints a new label, a recalled key is refused.
+WITH known AS (
+    SELECT key, label_json, recalled_at FROM world.shipments WHERE key = :key FOR UPDATE
+), relabelled AS (
+    UPDATE world.shipments AS s SET label_json = :label::jsonb FROM known
+    WHERE s.key = known.key AND known.recalled_at IS NULL AND known.label_json <> :label::jsonb
+), entry AS (
+    INSERT INTO world.shipment_entries (key, order_id, kind)
+    SELECT key, :order_id::text, CASE WHEN recalled_at IS NULL THEN 'relabel' ELSE 'refused' END
+    FROM known WHERE recalled_at IS NOT NULL OR label_json <> :label::jsonb
+)
+SELECT * FROM known;
+
 -- name: carrier_recall^
--- Recalls by key: gives the package back if there is one, refuses it later. Returns whether there was one.
+-- Recalls by key: gives the package back if there is one, refuses it later. Returns nothing for a recalled key.
 WITH request AS (
     INSERT INTO world.shipments AS s (key, order_id, recalled_at)
     VALUES (:key, :order_id, clock_timestamp())
-    ON CONFLICT (key) DO UPDATE SET recalled_at = coalesce(s.recalled_at, clock_timestamp())
-    RETURNING s.key, s.order_id, s.dispatched_at IS NOT NULL AS dispatched, old.recalled_at IS NULL AS first
+    ON CONFLICT (key) DO UPDATE SET recalled_at = clock_timestamp()
+    WHERE s.recalled_at IS NULL
+    RETURNING s.key, s.order_id, s.dispatched_at IS NOT NULL AS dispatched
 ), entry AS (
     INSERT INTO world.shipment_entries (key, order_id, kind)
-    SELECT key, order_id, CASE WHEN dispatched THEN 'recall' ELSE 'void' END FROM request WHERE first
+    SELECT key, order_id, CASE WHEN dispatched THEN 'recall' ELSE 'void' END FROM request
 )
 SELECT * FROM request;
+
+-- name: carrier_recall_again^
+-- Whether there was a package under a recalled key.
+SELECT key, dispatched_at IS NOT NULL AS dispatched FROM world.shipments WHERE key = :key;
 
 -- name: order_ledger
 -- What the outside world knows of an order: money and packages.

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 import pytest_asyncio
+from support.postgresql import on_newest_and_oldest
 
 from orderkit.core.calls import Attempt
 from orderkit.core.events import AttemptOutcome
@@ -19,6 +20,8 @@ from orderkit.store.database import Pool
 from orderkit.store.events import PostgresAttemptLog, Reader
 from orderkit.store.orders import PostgresOrders
 from orderkit.store.status import order_status
+
+pytestmark = on_newest_and_oldest
 
 
 class Order:

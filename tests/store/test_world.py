@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, replace
+from typing import TypeVar, cast
 
 import pytest
-from support.shop import Shop
+from support.postgresql import on_newest_and_oldest
+from support.shop import Shop, until
 
 from orderkit.core.calls import RefundResult
 from orderkit.core.orders import DEFAULT_ADDRESS, OrderId, PaymentId
 from orderkit.errors import KeyRefused
+from orderkit.store.database import Pool
+from orderkit.store.queries import queries
 from orderkit.store.world import SimulatedCarrier, SimulatedPaymentProvider
+
+T = TypeVar("T")
+pytestmark = on_newest_and_oldest
 
 
 async def ledger(shop: Shop, order_id: OrderId) -> list[tuple[str, float | None]]:
@@ -83,3 +92,136 @@ async def test_a_recalled_package_is_refused_for_ever(shop: Shop, order_id: Orde
         row = await connection.fetchrow("SELECT * FROM world.shipments WHERE key = $1", order_id)
     assert row is not None and row["recalled_at"] is not None
     assert (row["dispatched_at"] is not None) is dispatched_before
+
+
+async def in_the_middle_of(shop: Shop, first: Callable[[Pool], Awaitable[object]], second: Awaitable[T]) -> T:
+    """What the second request comes to when it begins before the first has committed, and has to wait for it."""
+    async with shop.pool.acquire() as connection:
+        blocked = "SELECT count(*) FROM pg_stat_activity WHERE $1 = ANY(pg_blocking_pids(pid))"
+        transaction = connection.transaction()
+        await transaction.start()
+        await first(cast(Pool, connection))
+        waiting = asyncio.ensure_future(second)
+
+        async def waits() -> bool:
+            return bool(await shop.pool.fetchval(blocked, connection.get_server_pid()))
+
+        await until(waits, "the second request waits for the first")
+        await transaction.commit()
+    return await waiting
+
+
+async def test_two_charges_at_once_charge_once(shop: Shop, order_id: OrderId) -> None:
+    provider, key = SimulatedPaymentProvider(shop.pool), PaymentId(f"p-{order_id}")
+    await in_the_middle_of(
+        shop,
+        lambda pool: SimulatedPaymentProvider(pool).charge(key, order_id, 1_000),
+        provider.charge(key, order_id, 1_000),
+    )
+    assert await ledger(shop, order_id) == [("charge", 10)]
+
+
+async def test_a_void_in_the_middle_of_a_charge_refunds_it(shop: Shop, order_id: OrderId) -> None:
+    provider, key = SimulatedPaymentProvider(shop.pool), PaymentId(f"p-{order_id}")
+    refund = await in_the_middle_of(
+        shop, lambda pool: SimulatedPaymentProvider(pool).charge(key, order_id, 1_000), provider.void(key, order_id)
+    )
+    assert refund == RefundResult(1_000, 1_000)
+    assert await ledger(shop, order_id) == [("charge", 10), ("refund", -10)]
+
+
+@pytest.mark.parametrize("charged_before", [True, False])
+async def test_a_charge_in_the_middle_of_a_void_is_refused(shop: Shop, order_id: OrderId, charged_before: bool) -> None:
+    provider, key = SimulatedPaymentProvider(shop.pool), PaymentId(f"p-{order_id}")
+    if charged_before:
+        await provider.charge(key, order_id, 1_000)
+    with pytest.raises(KeyRefused, match="voided"):
+        await in_the_middle_of(
+            shop,
+            lambda pool: SimulatedPaymentProvider(pool).void(key, order_id),
+            provider.charge(key, order_id, 1_000),
+        )
+    before = [("charge", 10), ("refund", -10)] if charged_before else [("void", 0)]
+    assert await ledger(shop, order_id) == [*before, ("refused", 10)]
+
+
+async def test_a_second_void_tells_of_a_charge_that_it_did_not_see_when_it_began(shop: Shop, order_id: OrderId) -> None:
+    provider, key = SimulatedPaymentProvider(shop.pool), PaymentId(f"p-{order_id}")
+
+    async def charge_and_void(pool: Pool) -> None:
+        await SimulatedPaymentProvider(pool).charge(key, order_id, 1_000)
+        await SimulatedPaymentProvider(pool).void(key, order_id)
+
+    assert await in_the_middle_of(shop, charge_and_void, provider.void(key, order_id)) == RefundResult(1_000, 1_000)
+    assert await ledger(shop, order_id) == [("charge", 10), ("refund", -10)]
+
+
+async def test_a_dispatch_in_the_middle_of_another_prints_a_label(shop: Shop, order_id: OrderId) -> None:
+    elsewhere = replace(DEFAULT_ADDRESS, city="Portland")
+    await in_the_middle_of(
+        shop,
+        lambda pool: SimulatedCarrier(pool).dispatch(order_id, order_id, DEFAULT_ADDRESS),
+        SimulatedCarrier(shop.pool).dispatch(order_id, order_id, elsewhere),
+    )
+    assert await ledger(shop, order_id) == [("dispatch", None), ("relabel", None)]
+    label = await shop.pool.fetchval("SELECT label_json ->> 'city' FROM world.shipments WHERE key = $1", order_id)
+    assert label == "Portland"
+
+
+@pytest.mark.parametrize("dispatched_before", [True, False])
+async def test_a_dispatch_in_the_middle_of_a_recall_is_refused(
+    shop: Shop, order_id: OrderId, dispatched_before: bool
+) -> None:
+    carrier = SimulatedCarrier(shop.pool)
+    if dispatched_before:
+        await carrier.dispatch(order_id, order_id, DEFAULT_ADDRESS)
+    with pytest.raises(KeyRefused, match="recalled"):
+        await in_the_middle_of(
+            shop,
+            lambda pool: SimulatedCarrier(pool).recall(order_id, order_id),
+            carrier.dispatch(order_id, order_id, DEFAULT_ADDRESS),
+        )
+    before = [("dispatch", None), ("recall", None)] if dispatched_before else [("void", None)]
+    assert await ledger(shop, order_id) == [*before, ("refused", None)]
+
+
+@pytest.mark.parametrize("recalled_before", [True, False])
+async def test_a_recall_in_the_middle_of_a_dispatch_gives_the_package_back(
+    shop: Shop, order_id: OrderId, recalled_before: bool
+) -> None:
+    async def dispatch(pool: Pool) -> None:
+        await SimulatedCarrier(pool).dispatch(order_id, order_id, DEFAULT_ADDRESS)
+        if recalled_before:
+            await SimulatedCarrier(pool).recall(order_id, order_id)
+
+    assert await in_the_middle_of(shop, dispatch, SimulatedCarrier(shop.pool).recall(order_id, order_id))
+    assert await ledger(shop, order_id) == [("dispatch", None), ("recall", None)]
+
+
+async def test_an_answer_under_a_known_key_waits_for_the_void_that_is_under_way(shop: Shop, order_id: OrderId) -> None:
+    """As when the void begins just after the charge has found the key taken."""
+    key = PaymentId(f"p-{order_id}")
+    await SimulatedPaymentProvider(shop.pool).charge(key, order_id, 1_000)
+    row = await in_the_middle_of(
+        shop,
+        lambda pool: SimulatedPaymentProvider(pool).void(key, order_id),
+        queries.provider_charge_again(shop.pool, key=key, order_id=order_id, amount=10),
+    )
+    assert row["voided_at"] is not None
+    assert await ledger(shop, order_id) == [("charge", 10), ("refund", -10), ("refused", 10)]
+
+
+async def test_an_answer_under_a_known_key_waits_for_the_recall_that_is_under_way(
+    shop: Shop, order_id: OrderId
+) -> None:
+    await SimulatedCarrier(shop.pool).dispatch(order_id, order_id, DEFAULT_ADDRESS)
+    label = asdict(replace(DEFAULT_ADDRESS, city="Portland"))
+    row = await in_the_middle_of(
+        shop,
+        lambda pool: SimulatedCarrier(pool).recall(order_id, order_id),
+        queries.carrier_dispatch_again(shop.pool, key=order_id, order_id=order_id, label=label),
+    )
+    assert row["recalled_at"] is not None
+    assert await ledger(shop, order_id) == [("dispatch", None), ("recall", None), ("refused", None)]
+    kept = await shop.pool.fetchval("SELECT label_json ->> 'city' FROM world.shipments WHERE key = $1", order_id)
+    assert kept == DEFAULT_ADDRESS.city

@@ -119,6 +119,10 @@ class Gate:
         for link in list(self._links):
             link.transport.abort()
 
+    def passed(self, data: bytes) -> bytes:
+        """What goes on of what came, in either direction."""
+        return data
+
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far_reader, far_writer = await asyncio.open_connection(*self._target)
         self._links |= {writer, far_writer}
@@ -128,7 +132,7 @@ class Gate:
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while data := await reader.read(65_536):
-                writer.write(data)
+                writer.write(self.passed(data))
                 await writer.drain()
         except OSError:
             pass

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
+from support.postgresql import on_newest_and_oldest, on_oldest
 from support.shop import ROOMY, Shop
 
 from orderkit.audit.rules import FindingKind
@@ -101,6 +102,16 @@ async def test_a_message_during_each_kind_of_fault(shop: Shop, order_id: OrderId
     await at_once(shop, order_id, {f"{f} + {m}": partial(case, f, m) for f, m in pairs})
 
 
+@on_oldest
+@pytest.mark.parametrize("step", [Step.CHARGE, Step.DISPATCH])
+async def test_a_message_during_each_kind_of_fault_on_the_oldest_postgresql(
+    shop: Shop, order_id: OrderId, step: Step
+) -> None:
+    """48 orders, at the steps with a ledger in the outside world."""
+    await test_a_message_during_each_kind_of_fault(shop, order_id, step)
+
+
+@on_newest_and_oldest
 async def test_a_passing_fault_is_survived(shop: Shop, order_id: OrderId) -> None:
     """30 orders."""
 
@@ -128,6 +139,7 @@ async def test_a_lasting_fault_ends_in_compensation(shop: Shop, order_id: OrderI
     await at_once(shop, order_id, {f"{s} {f}": partial(case, s, f) for s, f in pairs})
 
 
+@on_newest_and_oldest
 async def test_compensation_is_retried_until_it_succeeds(shop: Shop, order_id: OrderId) -> None:
     """16 orders, cancelled while the carrier never answers."""
 
