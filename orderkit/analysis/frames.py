@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import pandas as pd
 
+from orderkit.analysis.markup import unformulated
 from orderkit.core.orders import OrderId
 from orderkit.store.events import Reader
 
@@ -23,6 +24,18 @@ class Row(Protocol):
 
     def __getitem__(self, key: Any, /) -> Any:
         """A column's value."""
+
+
+class Frame(pd.DataFrame):
+    """Shown as pandas shows it, but for dollar signs, which JupyterLab would take for formulas."""
+
+    @property
+    def _constructor(self) -> type[pd.DataFrame]:
+        return type(self)
+
+    def _repr_html_(self) -> str | None:
+        shown: str | None = super()._repr_html_()  # type: ignore[misc]
+        return unformulated(shown) if shown else shown
 
 
 TIME = "datetime64[us, UTC]"
@@ -169,7 +182,7 @@ async def read_events(reader: Reader, order_id: OrderId, after_id: int = 0) -> p
 
 def _frame(rows: Iterable[Row], columns: dict[str, str]) -> pd.DataFrame:
     frame = pd.DataFrame([dict(row) for row in rows], columns=list(columns))
-    return pd.DataFrame({name: _column(frame[name], dtype) for name, dtype in columns.items()}, columns=list(columns))
+    return Frame({name: _column(frame[name], dtype) for name, dtype in columns.items()}, columns=list(columns))
 
 
 def _column(values: Any, dtype: str) -> Any:

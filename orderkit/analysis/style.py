@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from io import BytesIO
 from typing import Any, ParamSpec
@@ -11,7 +12,9 @@ import matplotlib
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.backend_bases import RendererBase
 from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
@@ -41,7 +44,6 @@ _RC: dict[Any, Any] = {
     "axes.titlesize": 19,
     "axes.titleweight": "bold",
     "figure.facecolor": "white",
-    "font.family": "DejaVu Sans",
     "font.size": 14,
     "grid.color": "#DDDDDD",
     "hatch.color": "white",
@@ -49,15 +51,49 @@ _RC: dict[Any, Any] = {
     "legend.frameon": False,
     "savefig.facecolor": "white",
     "text.color": INK,
+    "text.parse_math": False,  # a dollar sign is a dollar sign
     "xtick.color": INK,
     "xtick.labelsize": 14,
     "ytick.color": INK,
     "ytick.labelsize": 14,
 }
 
+# Fonts of the usual systems for what DejaVu lacks; emoji in colour are none that matplotlib can draw.
+_MORE_FONTS = (
+    "Noto Sans CJK SC",
+    "Noto Sans CJK JP",
+    "Noto Sans SC",
+    "Source Han Sans SC",
+    "WenQuanYi Zen Hei",
+    "WenQuanYi Micro Hei",
+    "PingFang SC",
+    "Hiragino Sans GB",
+    "Arial Unicode MS",
+    "Microsoft YaHei",
+    "SimHei",
+    "Malgun Gothic",
+    "Noto Emoji",
+    "Segoe UI Emoji",
+    "Segoe UI Symbol",
+    "Symbola",
+)
+
+
+@functools.cache
+def fonts() -> list[str]:
+    """DejaVu, then whatever of the others is installed: each character comes from the first one that has it."""
+    installed = {font.name for font in fontManager.ttflist}
+    return ["DejaVu Sans", *(name for name in _MORE_FONTS if name in installed)]
+
 
 class Chart(Figure):
     """A Figure that shows itself in a notebook without pyplot."""
+
+    def draw(self, renderer: RendererBase) -> None:
+        """A character that no font has is drawn as a box; a page of warnings in the cell would say no more."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
+            super().draw(renderer)
 
     def _repr_png_(self) -> bytes:
         image = BytesIO()
@@ -71,7 +107,7 @@ def styled(draw: Callable[P, Chart]) -> Callable[P, Chart]:
     @functools.wraps(draw)
     def in_style(*args: P.args, **kwargs: P.kwargs) -> Chart:
         plain = {name: value for name, value in matplotlib.rcParamsDefault.items() if not name.startswith("backend")}
-        with matplotlib.rc_context({**plain, **_RC}):
+        with matplotlib.rc_context({**plain, **_RC, "font.family": fonts()}):
             chart = draw(*args, **kwargs)
             chart.draw_without_rendering()  # ticks take their style when they are first drawn
             return chart

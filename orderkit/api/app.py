@@ -15,6 +15,7 @@ from orderkit import __version__
 from orderkit.api.backends import Backends
 from orderkit.api.failing import FailingWatch
 from orderkit.api.guard import Guard, check_key
+from orderkit.api.head import AnswerHead
 from orderkit.api.health import HealthMonitor
 from orderkit.api.messages import signal_routes, update_routes
 from orderkit.api.metrics import CountRequests, Totals, make_registry, metrics_routes
@@ -75,6 +76,7 @@ def create_app(settings: Settings, connect: Callable[[], Awaitable[Client]]) -> 
     app.include_router(stream_routes(backends, listener))
     app.include_router(_health_routes(monitor))
     app.include_router(metrics_routes(totals, registry))
+    app.add_middleware(AnswerHead)
     app.add_middleware(Guard, host=settings.api_host, api_key=key)
     app.add_middleware(CountRequests, registry=registry)
     _finish_openapi(app, with_key=key is not None)

@@ -8,7 +8,7 @@ from fastapi import Header, Path
 from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 
-from orderkit.contract import ORDER_ID
+from orderkit.contract import EVENT_ID, KEY, ORDER_ID
 from orderkit.core.orders import OrderId
 
 OrderIdPath = Annotated[
@@ -16,10 +16,10 @@ OrderIdPath = Annotated[
 ]
 # SkipJsonSchema: a header is there or not, and never null.
 IdempotencyKey = Annotated[
-    Annotated[str, Field(pattern=r"^[A-Za-z0-9._~-]{1,64}$")] | SkipJsonSchema[None],
+    Annotated[str, Field(pattern=KEY)] | SkipJsonSchema[None],
     Header(description="name your attempt, and repeat it under the same name: it acts once and gets the same answer"),
 ]
 LastEventId = Annotated[
-    Annotated[str, Field(pattern=r"^[0-9]{1,18}$")] | SkipJsonSchema[None],
+    Annotated[str, Field(pattern=EVENT_ID)] | SkipJsonSchema[None],
     Header(description="resume after that event"),
 ]

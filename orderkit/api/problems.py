@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from orderkit.contract import FieldProblem, ProblemDocument, field_problem
+from orderkit.contract import FieldProblem, ProblemDocument, field_problems
 from orderkit.errors import (
     DependencyUnavailable,
     InvalidOrder,
@@ -92,7 +92,7 @@ def handle_errors(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(_: Request, error: RequestValidationError) -> Response:
-        return from_error(InvalidOrder([field_problem(each) for each in error.errors()]))
+        return from_error(InvalidOrder(field_problems(error.errors())))
 
     @app.exception_handler(HTTPException)
     async def _http(_: Request, error: HTTPException) -> Response:

@@ -22,7 +22,7 @@ def start_body(
     address: str | None = None,
 ) -> StartOrder:
     """The start body of these options; raises InvalidOrder and InvalidFaultPlan."""
-    from orderkit.contract import StartOrder
+    from orderkit.contract import StartOrder, address_fields
     from orderkit.core.faults import parse_plan
 
     body: dict[str, object] = {
@@ -47,11 +47,3 @@ def _item(text: str) -> dict[str, object]:
         shown = text if len(text) <= 60 else f"{text[:60]}…"
         message = f"write {shown!r} as sku,quantity,price, for example TEA-CUP,4,6.50"
         raise InvalidOrder([Problem("items", message)]) from None
-
-
-def address_fields(text: str) -> dict[str, str]:
-    """The fields of an address on one line; raises InvalidOrder."""
-    parts = [part.strip() for part in text.split(",")]
-    if len(parts) != 4:
-        raise InvalidOrder([Problem("address", "write it as street, city, state, zip")])
-    return dict(zip(("street", "city", "state", "zip"), parts, strict=True))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from orderkit.cli.inputs import address_fields, start_body
+from orderkit.cli.inputs import start_body
 from orderkit.cli.output import Json, answer, coloured, out, table
 
 if TYPE_CHECKING:
@@ -114,11 +114,11 @@ def list_command(
     json: Json = False,
 ) -> None:
     """List orders, newest first."""
+    from orderkit.core.choices import check_choice
     from orderkit.core.orders import OrderState
-    from orderkit.errors import InvalidOrder, Problem
 
-    if state is not None and state not in list(OrderState):
-        raise InvalidOrder([Problem("state", f"use one of: {', '.join(OrderState)}")])
+    if state is not None:
+        check_choice("state", state, OrderState)
     wanted = OrderState(state) if state else None
     page = ask(lambda client: client.list(wanted, prefix, limit))
     rows = [(o.order_id, o.state, o.policy, o.amount, o.duration_seconds, o.stop_reason) for o in page.orders]
@@ -144,7 +144,7 @@ def address_command(
     json: Json = False,
 ) -> None:
     """Send the package elsewhere, unless the carrier has it."""
-    from orderkit.contract import UpdateAddressBody, checked
+    from orderkit.contract import UpdateAddressBody, address_fields, checked
 
     change = checked(UpdateAddressBody, {"new_address": address_fields(new_address), "updated_by": by})
     done = ask(lambda client: client.update_address_now(order_id, change))

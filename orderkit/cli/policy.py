@@ -27,12 +27,11 @@ RetryOverhead = Annotated[float | None, typer.Option(help="Of a failed attempt, 
 
 
 def _policies(names: Sequence[str] | None) -> list[Policy]:
+    from orderkit.core.choices import check_choice
     from orderkit.core.policies import POLICIES
-    from orderkit.errors import InvalidOrder, Problem
 
     for name in names or []:
-        if name not in POLICIES:
-            raise InvalidOrder([Problem("policy", f"use one of: {', '.join(POLICIES)}")])
+        check_choice("policy", name, POLICIES)
     return [POLICIES[name] for name in names or POLICIES]
 
 

@@ -6,17 +6,15 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from orderkit.client import OrderkitClient
 from orderkit.console.state import LONG_AGO, STARTING, OrderRow
 from orderkit.contract import AddressBody, StartOrder, UpdateAddressBody, checked
+from orderkit.core.choices import Via, check_via
 from orderkit.core.faults import parse_plan
 from orderkit.core.orders import Address, check_order_id
 from orderkit.errors import InvalidOrder, OrderConflict, Problem
-
-# An update is answered: accepted, or refused and why. A signal is only sent.
-Via = Literal["update", "signal"]
 
 
 @dataclass(frozen=True)
@@ -103,6 +101,7 @@ def starting_row(command: Start, now: datetime) -> OrderRow:
 
 async def send(command: Command, api: OrderkitClient, via: Via = "update") -> str:
     """Carry it out through the API; raises orderkit's errors."""
+    check_via(via)
     order_id = command.order_id
     match command:
         case Start():

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from html import escape
 
+from orderkit.analysis.markup import escape
 from orderkit.analysis.palette import ATTEMPT_COLOURS, GREY, OPEN, ORDER_COLOURS, SIGNS, WAITING, ink_on
 from orderkit.console.state import STARTING, ConsoleOrder, ConsoleState, EventRow
 from orderkit.core.orders import OrderState

@@ -7,10 +7,11 @@ from datetime import datetime
 
 import ipywidgets as widgets
 
-from orderkit.console.commands import Cancel, Command, Decide, Via, change_address
+from orderkit.console.commands import Cancel, Command, Decide, change_address
 from orderkit.console.html import events_html, title_html
 from orderkit.console.state import ConsoleOrder
 from orderkit.console.timeline import timeline_html
+from orderkit.core.choices import Via
 
 _ADDRESS = {"street": "38%", "city": "26%", "state": "14%", "zip": "18%"}
 

@@ -25,10 +25,10 @@ COLUMNS = {
 
 def orders_frame(state: ConsoleState, now: datetime) -> pd.DataFrame:
     """One line an order, newest first, with COLUMNS."""
-    import pandas as pd
+    from orderkit.analysis.frames import Frame
 
     rows = [_line(order, now) for order in state.newest_first]
-    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+    return Frame(rows, columns=list(COLUMNS)).astype(COLUMNS)
 
 
 def _line(order: ConsoleOrder, now: datetime) -> tuple[object, ...]:

@@ -26,7 +26,7 @@ from orderkit.contract.answers import (
     StreamEnd,
     UpdateDone,
 )
-from orderkit.contract.fields import CURSOR, ORDER_ID, PATTERN_HINTS
+from orderkit.contract.fields import CURSOR, EVENT_ID, KEY, ORDER_ID, PATTERN_HINTS
 from orderkit.contract.requests import (
     AddressBody,
     CancelBody,
@@ -36,12 +36,15 @@ from orderkit.contract.requests import (
     ReviewBody,
     StartOrder,
     UpdateAddressBody,
+    address_fields,
     checked,
-    field_problem,
+    field_problems,
 )
 
 __all__ = [
     "CURSOR",
+    "EVENT_ID",
+    "KEY",
     "ORDER_ID",
     "PATTERN_HINTS",
     "AddressBody",
@@ -74,6 +77,7 @@ __all__ = [
     "StreamEnd",
     "UpdateAddressBody",
     "UpdateDone",
+    "address_fields",
     "checked",
-    "field_problem",
+    "field_problems",
 ]

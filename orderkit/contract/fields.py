@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from numbers import Integral, Real
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
@@ -26,6 +27,8 @@ ZIP = rf"^{ZIP_PATTERN}$"
 PRICE = r"^([1-9][0-9]{0,4}(\.[0-9]{1,2})?|0\.(0[1-9]|[1-9][0-9]?))$"
 PAYMENT_ID = rf"^({ORDER_ID_PATTERN})?$"
 ORDER_ID = rf"^{ORDER_ID_PATTERN}$"
+KEY = r"^[A-Za-z0-9._~-]{1,64}$"
+EVENT_ID = r"^[0-9]{1,18}$"
 CURSOR = rf"^[0-9]{{1,16}}~{ORDER_ID_PATTERN}$"
 
 _CHEAPEST, _DEAREST = Decimal(MIN_UNIT_PRICE_CENTS) / 100, Decimal(MAX_UNIT_PRICE_CENTS) / 100
@@ -35,11 +38,13 @@ PATTERN_HINTS = {
     ONE_LINE: "must be printable text on one line",
     NOT_BLANK: "must be printable text on one line, and not blank",
     WITH_LETTER: "must be printable text on one line, with a letter",
-    FAULT: "is no fault; use error, hang, slow(250), ok …",
+    FAULT: f"is no fault; use one of: {', '.join(FaultKind)} (slow as slow(250), milliseconds)",
     PRICE: f"must be a price of {_CHEAPEST} to {_DEAREST}, with at most 2 decimals",
     ZIP: "use 2 to 12 letters, digits, spaces or dashes",
     PAYMENT_ID: "use 1 to 64 letters, digits, or . _ ~ - (starting with a letter or digit)",
     CURSOR: "take it from `next_cursor` of the page before, unchanged",
+    KEY: "use 1 to 64 letters, digits, or . _ ~ -",
+    EVENT_ID: "send the id of the last event that you have: a whole number",
     ORDER_ID: "use 1 to 64 letters, digits, or . _ ~ - (starting with a letter or digit)",
 }
 
@@ -47,11 +52,21 @@ Line = Annotated[str, Field(min_length=1, pattern=NOT_BLANK)]
 Person = Annotated[str, Field(min_length=1, max_length=MAX_TEXT_CHARACTERS, pattern=NOT_BLANK)]
 Text = Annotated[str, Field(max_length=MAX_TEXT_CHARACTERS, pattern=ONE_LINE)]
 FaultText = Annotated[str, Field(pattern=FAULT, examples=["error", "hang", "slow(250)", "ok"])]
-Seconds = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+
+
+def _number(value: object) -> object:
+    """Numbers of other libraries, such as numpy's, as Python's own; a boolean is none."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return value
+    return int(value) if isinstance(value, Integral) else float(value)
+
+
+Seconds = Annotated[float, BeforeValidator(_number), Field(strict=True, allow_inf_nan=False)]
 
 
 def _whole(value: object) -> object:
     """To JSON Schema, 2.0 is an integer; a string or a boolean is none."""
+    value = _number(value)
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
@@ -60,6 +75,7 @@ Whole = Annotated[int, BeforeValidator(_whole), Field(strict=True)]
 
 def _money(value: object) -> object:
     """JSON's numbers are binary: 0.1 + 0.2 means 0.3. What is really finer than a cent is left alone, and refused."""
+    value = _number(value)
     if isinstance(value, str) and not re.fullmatch(PRICE, value):
         raise ValueError(PATTERN_HINTS[PRICE])
     if isinstance(value, float) and abs(value) <= MAX_UNIT_PRICE_CENTS and abs(value - round(value, 2)) < 1e-9:

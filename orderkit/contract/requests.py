@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Self, TypeVar
 
@@ -53,19 +53,39 @@ def checked(body: type[B], fields: Mapping[str, Any]) -> B:
     try:
         return body.model_validate(fields)
     except ValidationError as error:
-        raise InvalidOrder([field_problem(each) for each in error.errors()]) from None
+        raise InvalidOrder(field_problems(error.errors())) from None
 
 
-def field_problem(error: Mapping[str, Any]) -> Problem:
+def field_problems(errors: Iterable[Mapping[str, Any]]) -> list[Problem]:
+    """What pydantic's errors say; not that a value which may be left out could be None."""
+    return [_field_problem(error) for error in errors if error["type"] != "none_required"]
+
+
+def _field_problem(error: Mapping[str, Any]) -> Problem:
     """What one of pydantic's errors says: where and what, never the value, which may be an address."""
-    where = [part for part in error["loc"] if part not in ("body", "path", "query", "header")]
+    place, *where = error["loc"] or ("",)
+    if place in ("path", "query", "header", "cookie"):
+        where = where[:1]  # what follows are pydantic's own names for the types that a parameter may have
+    elif place != "body":
+        where = [place, *where]
+    where = [part for part in where if part != "[key]"]
     field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in where).lstrip(".")
     if error["type"] == "json_invalid":
         return Problem("body", f"is not JSON: {error['ctx']['error']}")
-    message = str(error["msg"])
+    message = str(error["msg"]).removeprefix("Value error, ")
+    if error["type"] == "model_type":
+        message = "must be an object, with a value for each of its fields"
     if error["type"] == "string_pattern_mismatch":
         message = PATTERN_HINTS.get(error["ctx"]["pattern"], "has characters that are not allowed")
     return Problem(field or "body", message)
+
+
+def address_fields(text: str) -> dict[str, str]:
+    """The fields of an address on one line; raises InvalidOrder."""
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) != 4:
+        raise InvalidOrder([Problem("address", "write it as street, city, state, zip")])
+    return dict(zip(("street", "city", "state", "zip"), parts, strict=True))
 
 
 class _Body(BaseModel):
@@ -175,13 +195,14 @@ class StartOrder(_Body):
     review: Review = Field(
         Review.AUTO, description="auto: a timer approves; human: only a person does; none: no review"
     )
-    review_seconds: Annotated[
-        Seconds, Field(ge=0, le=MAX_DEADLINE_SECONDS, description="of the timer of review auto")
-    ] = 2.0
+    review_seconds: Seconds = Field(2.0, ge=0, le=MAX_DEADLINE_SECONDS, description="of the timer of review auto")
     policy: PolicyName = PolicyName.SPEC
-    deadline: Annotated[
-        Seconds, Field(ge=MIN_DEADLINE_SECONDS, le=MAX_DEADLINE_SECONDS, description="seconds to the decision")
-    ] = DEFAULT_DEADLINE_SECONDS
+    deadline: Seconds = Field(
+        DEFAULT_DEADLINE_SECONDS,
+        ge=MIN_DEADLINE_SECONDS,
+        le=MAX_DEADLINE_SECONDS,
+        description="seconds to the decision",
+    )
     faults: FaultsBody = FaultsBody()
 
     @classmethod

@@ -6,12 +6,13 @@ compare it. Colours come with text or a sign, and grounds stay the theme's own: 
 
 from __future__ import annotations
 
+import html
 import inspect
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
+from orderkit.analysis.markup import escape
 from orderkit.analysis.palette import BAD, BADGE_COLOURS, GOOD, OPEN, SIGNS
 from orderkit.contract import AttemptList, OrderStatus
 from orderkit.core.orders import OrderId, order_workflow_id
@@ -97,7 +98,7 @@ class Links(Mapping[str, str]):
 
     def _repr_html_(self) -> str:
         links = (
-            f'<li><a href="{escape(url)}" target="_blank" rel="noopener">{escape(name)}</a> '
+            f'<li><a href="{html.escape(url)}" target="_blank" rel="noopener">{escape(name)}</a> '
             f"<code>{escape(url)}</code></li>"
             for name, url in self.addresses.items()
         )

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from contextlib import AsyncExitStack
-from html import escape
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from orderkit.analysis.markup import escape
 from orderkit.client import OrderkitClient
 from orderkit.errors import LabError
+from orderkit.event_loops import PerLoop
 from orderkit.lab.charts import Charts
 from orderkit.lab.display import Audit, Links, Order
+from orderkit.lab.forgotten_await import notice_forgotten_await
 from orderkit.lab.interrupts import make_interruptible
 from orderkit.lab.orders import Orders
 from orderkit.lab.progress import with_progress
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
 for library in ("asyncpg", "temporalio"):
     logging.getLogger(library).addHandler(logging.NullHandler())
 
+notice_forgotten_await()  # here, since `Lab.start()` itself can lack its await
+
 _COMPOSE_UI = "http://127.0.0.1:8080"  # where docker-compose.yml publishes Temporal's UI
 
 
@@ -47,13 +52,10 @@ class Lab:
     def __init__(self, target: Target) -> None:
         self._target = target
         self._stack = stack = target.stack
-        self._pool: Pool | None = None
-        self._client: Client | None = None
-        self._opened = AsyncExitStack()
-        self._lock = asyncio.Lock()
+        self._pool = PerLoop(self._open_pool)
+        self._client = PerLoop(self._connected_client)
         self._console: Console | None = None
         self._api = api = OrderkitClient(target.api_url, target.settings.api_key)
-        self._opened.push_async_exit(api)
         tables = Tables(api, self.open_pool)
         self.orders = Orders(api, tables, self.connect_temporal, stack.ui_url if stack else _COMPOSE_UI)
         self.charts = Charts(self.orders, tables)
@@ -63,14 +65,14 @@ class Lab:
         self.api = ServerControl("api", self._own_stack)
 
     @classmethod
-    async def start(cls, home: Path | None = None) -> Self:
+    async def start(cls, home: Path | str | None = None) -> Self:
         """Find the stack that runs, mend it, or start one; takes seconds. Raises LabError with the evidence.
 
         Where ORDERKIT_DATABASE_URL and TEMPORAL_* name servers from outside (compose, a cluster), only connects. Sets
         ORDERKIT_HOME for the kernel, so that `!orderkit order list` in a cell means the same lab.
         """
         make_interruptible()
-        home = (home or find_home()).resolve()
+        home = _folder(home)
         if is_elsewhere():
             return cls(Target.from_environment())
         stack = find_stack(home) if home.is_dir() else None
@@ -93,11 +95,11 @@ class Lab:
         return await self._console.ready()
 
     async def close(self) -> None:
-        """Let go of the connections; the stack runs on."""
+        """Let go of the connections; the stack runs on, and whatever is called next opens them again."""
         if self._console is not None:
             await self._console.aclose()
-        await self._opened.aclose()
-        self._pool = self._client = None
+        for opened in (self._api, self._pool, self._client):
+            await opened.aclose()
 
     @property
     def urls(self) -> Links:
@@ -162,20 +164,28 @@ class Lab:
 
     async def open_pool(self) -> Pool:
         """A pool of connections to the database; the same one each time, until `close`."""
-        from orderkit.store.database import open_pool
-
-        async with self._lock:
-            if self._pool is None:
-                self._pool = await self._opened.enter_async_context(open_pool(self._target.database_url, size=4))
-        return self._pool
+        return await self._pool.get()
 
     async def connect_temporal(self) -> Client:
         """A client of Temporal; the same one each time, until `close`."""
+        return await self._client.get()
+
+    @asynccontextmanager
+    async def _open_pool(self) -> AsyncIterator[Pool]:
+        from orderkit.store.database import open_pool
+
+        async with open_pool(self._target.database_url, size=4) as pool:
+            yield pool
+
+    @asynccontextmanager
+    async def _connected_client(self) -> AsyncIterator[Client]:
         from orderkit.temporal.client import connect_temporal
 
-        if self._client is None:
-            self._client = await connect_temporal(self._target.temporal)
-        return self._client
+        yield await connect_temporal(self._target.temporal)
+
+
+def _folder(home: Path | str | None) -> Path:
+    return Path(home).expanduser().resolve() if home else find_home()
 
 
 async def _up(home: Path, quiet: bool) -> Stack:

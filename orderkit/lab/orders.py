@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager, suppress
-from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, cast
 
 from orderkit.client import OrderkitClient
-from orderkit.contract import AddressBody, Event, StartOrder, UpdateAddressBody
+from orderkit.contract import Event, StartOrder, UpdateAddressBody, checked
+from orderkit.core.choices import Via, check_choice, check_via
 from orderkit.core.events import STATE_EVENTS
-from orderkit.core.faults import FaultPlan, Scenario, decide, parse_plan
+from orderkit.core.faults import FaultPlan
 from orderkit.core.orders import Address, OrderId, order_workflow_id
-from orderkit.core.steps import SCENARIO_STEPS, Step
+from orderkit.core.steps import Step
 from orderkit.errors import (
     DependencyUnavailable,
     OrderConflict,
@@ -24,15 +24,14 @@ from orderkit.errors import (
 )
 from orderkit.lab.display import Links, Order
 from orderkit.lab.evidence import explain
+from orderkit.lab.inputs import ItemTuple, address_of, check_name, check_seconds, item_fields, read_plan
+from orderkit.lab.numbering import body_of, numbered
 from orderkit.lab.tables import Tables
 
 if TYPE_CHECKING:
     import pandas as pd
     from temporalio.client import Client
 
-Via = Literal["signal", "update"]
-ItemTuple = tuple[str, int, str]  # sku, quantity, unit price
-_PINNED_ATTEMPTS = 100  # of each step; more than fit into any deadline that a lesson uses
 _EVENTS = {state.value: event for state, event in STATE_EVENTS.items()}
 
 
@@ -74,34 +73,34 @@ class Orders:
         review_seconds: float = 2.0,
         deadline: float = 15.0,
         items: Sequence[ItemTuple] | None = None,
-        address: Address | None = None,
+        address: Address | Mapping[str, str] | str | None = None,
         payment_id: str = "",
         fresh: bool = True,
     ) -> Order:
         """Start a new order; `fresh=False` repeats the request under the id that the name has, which starts nothing.
 
-        `faults` is a scenario (calm, workshop, original, storm), a script like `charge=error,ok`, or both. Raises
-        InvalidOrder and InvalidFaultPlan, which name what is wrong, and OrderConflict for a changed repetition.
+        `faults` is a scenario (calm, workshop, original, storm), a script like `charge=error,ok`, or both. A
+        `payment_id` of your own is numbered as the order's id is: `tea-2` pays with `pay-7-2`. Raises InvalidOrder and
+        InvalidFaultPlan, which name what is wrong, and OrderConflict for a changed repetition.
         """
-        plan = parse_plan(faults, seed) if isinstance(faults, str) else faults
-        body: dict[str, object] = {
+        check_name(name)
+        fields: dict[str, object] = {
             "policy": policy,
             "review": review,
-            "review_seconds": float(review_seconds),
-            "deadline": float(deadline),
+            "review_seconds": review_seconds,
+            "deadline": deadline,
             "payment_id": payment_id,
         }
         if items is not None:
-            body["items"] = [{"sku": sku, "qty": quantity, "unit_price": price} for sku, quantity, price in items]
+            fields["items"] = item_fields(items)
         if address is not None:
-            body["initial_address"] = asdict(address)
+            fields["initial_address"] = address_of(address)
+        body = StartOrder.of(read_plan(faults, seed), **fields)
         if not fresh and name in self._ids:
-            await self._api.start(self._ids[name], StartOrder.of(plan_of(plan, name, self._numbers[name]), **body))
+            await self._api.start(self._ids[name], body_of(body, name, self._numbers[name]))
             return Order(name, self._ids[name])
         number = max(self._run, self._numbers.get(name, 0) + 1)
-        while not await self._created(
-            order_id := _numbered(name, number), StartOrder.of(plan_of(plan, name, number), **body)
-        ):
+        while not await self._created(order_id := OrderId(numbered(name, number)), body_of(body, name, number)):
             number += 1
         if name not in self._numbers:
             self._run = number
@@ -123,8 +122,9 @@ class Orders:
         Raises WaitExpired, which explains from evidence what holds the order up. An order that ends without ever coming
         by `until` is returned as it ended.
         """
-        if until is not None and until not in _EVENTS and until not in list(Step):
-            raise ValueError(f"until={until!r} is neither a state nor a step; use {', '.join([*_EVENTS, *Step])}")
+        check_seconds("within_seconds", within_seconds)
+        if until is not None:
+            check_choice("until", until, [*_EVENTS, *Step])
         order = await self.find(order)
         reached = False
         with _named(order):
@@ -151,16 +151,20 @@ class Orders:
         self, order: Order | str, reason: str = "changed my mind", by: str = "you", via: Via = "signal"
     ) -> str:
         """Ask to cancel. A signal is only sent; an update answers, or raises MessageRefused."""
+        check_via(via)
         order = await self.find(order)
         with _named(order):
             if via == "update":
                 return (await self._api.cancel_now(order.id, by, reason)).message
             return f"sent: {(await self._api.cancel(order.id, by, reason)).sent}"
 
-    async def change_address(self, order: Order | str, address: Address, by: str = "you", via: Via = "signal") -> str:
-        """Ask to send the package elsewhere; see `cancel` for `via`."""
+    async def change_address(
+        self, order: Order | str, address: Address | Mapping[str, str] | str, by: str = "you", via: Via = "signal"
+    ) -> str:
+        """Ask to send the package elsewhere: an Address, or `street, city, state, zip`. See `cancel` for `via`."""
+        check_via(via)
+        change = checked(UpdateAddressBody, {"new_address": address_of(address), "updated_by": by})
         order = await self.find(order)
-        change = UpdateAddressBody(new_address=AddressBody.of(address), updated_by=by)
         with _named(order):
             if via == "update":
                 return (await self._api.update_address_now(order.id, change)).message
@@ -168,6 +172,7 @@ class Orders:
 
     async def approve(self, order: Order | str, note: str = "", by: str = "you", via: Via = "signal") -> str:
         """Approve an order in review; see `cancel` for `via`."""
+        check_via(via)
         order = await self.find(order)
         with _named(order):
             if via == "update":
@@ -176,6 +181,7 @@ class Orders:
 
     async def reject(self, order: Order | str, note: str = "", by: str = "you", via: Via = "signal") -> str:
         """Reject an order in review, which cancels it; see `cancel` for `via`."""
+        check_via(via)
         order = await self.find(order)
         with _named(order):
             if via == "update":
@@ -217,12 +223,16 @@ class Orders:
         """The order that a name means: this notebook's last, else the newest on the stack. Raises OrderNotFound."""
         if isinstance(order, Order):
             return order
-        if order in self._ids:
+        if check_name(order) in self._ids:
             return Order(order, self._ids[order])
-        page = await self._api.list(prefix=order, limit=500)
-        for line in page.orders:
-            if re.fullmatch(rf"{re.escape(order)}(-\d+)?", line.order_id):
-                return Order(order, OrderId(line.order_id))
+        cursor: str | None = None
+        while True:
+            page = await self._api.list(prefix=order, limit=500, cursor=cursor)
+            for line in page.orders:
+                if re.fullmatch(rf"{re.escape(order)}(-\d+)?", line.order_id):
+                    return Order(order, OrderId(line.order_id))
+            if (cursor := page.next_cursor) is None:
+                break
         try:
             await self._api.status(order)  # Temporal knows it a moment before the database does
         except OrderNotFound:
@@ -257,21 +267,6 @@ class Orders:
         goal = f"come by {until}" if until else "ended"
         what = f"order {order.name} has not {goal} within {within_seconds:g} s; it is {order.state}"
         return WaitExpired(what, [line.replace(order.id, order.name) for line in evidence])
-
-
-def _numbered(name: str, number: int) -> OrderId:
-    return OrderId(name if number == 1 else f"{name}-{number}")
-
-
-def plan_of(plan: FaultPlan, name: str, number: int) -> FaultPlan:
-    """The plan that gives a numbered order the faults of its plain name: the scenario's draws, written out."""
-    if number == 1 or plan.scenario is Scenario.CALM:
-        return plan
-    script = {step: list(faults) for step, faults in plan.script.items()}
-    for step in sorted(SCENARIO_STEPS):
-        faults = script.setdefault(step, [])
-        faults += [str(decide(plan, name, step, attempt)) for attempt in range(len(faults) + 1, _PINNED_ATTEMPTS + 1)]
-    return replace(plan, script=script)
 
 
 @contextmanager

@@ -86,12 +86,12 @@ class Tables:
 
     async def history(self, order: Order, full: bool) -> pd.DataFrame:
         """OrderWorkflow's, then that of each ShippingWorkflow."""
-        import pandas as pd
+        from orderkit.analysis.frames import Frame
 
         histories = [await self._api.history(order.id)]
         runs = sum(event.type == "CHILD_WORKFLOW_EXECUTION_STARTED" for event in histories[0].events)
         histories += [await self._api.history(order.id, run) for run in range(1, runs + 1)]
-        frame = pd.DataFrame([row for history in histories for row in _history_rows(history)])
+        frame: pd.DataFrame = Frame([row for history in histories for row in _history_rows(history)])
         if full:
             return frame
         frame = frame[~frame["type"].str.startswith("WORKFLOW_TASK_")].reset_index(drop=True)
@@ -135,9 +135,7 @@ def _short(frame: pd.DataFrame, orders: Sequence[Order], columns: list[str]) -> 
     short = short.rename(columns={"order_id": "order"})
     renamed = {order.id: order.name for order in orders if order.id != order.name}
     for column in short.columns:
-        if str(short[column].dtype) == "Int64":
-            short = short.assign(**{column: short[column].astype("string").fillna("")})
-        elif renamed and short[column].dtype.kind in "OUT":
+        if renamed and short[column].dtype.kind in "OUT":
             short = short.assign(**{column: short[column].map(lambda cell: _rename(cell, renamed))})
     return Table(short)
 

@@ -7,6 +7,8 @@ import os
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 
+from orderkit.core.choices import check_choice
+from orderkit.core.steps import ORDER_QUEUE, SHIPPING_QUEUE
 from orderkit.lab.lab import Lab
 
 
@@ -33,6 +35,7 @@ async def hire(lab: Lab, queue: str) -> ExtraWorker:
 
     Its standard input ends when the kernel is gone, however that died; then it ends, too.
     """
+    check_choice("queue", queue, (ORDER_QUEUE, SHIPPING_QUEUE))
     command = [sys.executable, "-m", "orderkit", "worker", "--queue", queue, "--until-input-ends"]
     environment = os.environ | lab.environment
     process = await asyncio.create_subprocess_exec(

@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 from orderkit.core.events import EventType
+from orderkit.errors import OrderNotFound
 from orderkit.lab.display import Order
 from orderkit.lab.lab import Lab
 from orderkit.lessons.verdicts import Observation
 
 
 def not_started(name: str) -> Observation:
-    """The cell above was left empty, has another name in it, or was run before the kernel started anew."""
+    """The cell above was left empty, or has another name in it."""
     return Observation(False, f"no order {name} was started in this notebook")
 
 
+async def find(lab: Lab, name: str) -> Order | None:
+    """The order as it is now, if this notebook started it.
+
+    A kernel that has started no order is new: it takes the newest of that name on the stack, which the kernel before
+    it may have started. Once it has started others, an old order would hide that the exercise's cell is empty.
+    """
+    if name not in lab.orders.started and lab.orders.started:
+        return None
+    try:
+        return await lab.orders.status(name)
+    except OrderNotFound:
+        return None
+
+
 async def ended(lab: Lab, name: str) -> Order | Observation:
-    """The order, if this notebook started it and it has ended; else what is missing."""
-    if name not in lab.orders.started:
+    """The order, if it is there and has ended; else what is missing."""
+    order = await find(lab, name)
+    if order is None:
         return not_started(name)
-    order = await lab.orders.status(name)
     if order.outcome is None:
         return Observation(False, f"order {name} is {order.state}, it has not ended: wait for it")
     return order
@@ -30,7 +45,12 @@ def how(name: str, order: Order) -> str:
 
 def shipped(name: str, order: Order) -> Observation:
     """Whether it shipped, and why not."""
-    return Observation(order.outcome == "shipped", how(name, order))
+    return wanted(order.outcome == "shipped", how(name, order), "it should be shipped")
+
+
+def wanted(ok: bool, found: str, right: str) -> Observation:
+    """What was found, and where it is not right, what would be."""
+    return Observation(ok, found if ok else f"{found}; {right}")
 
 
 def times(count: int) -> str:
@@ -50,7 +70,7 @@ def provider(deed: str, count: int) -> str:
 
 def took(count: int) -> Observation:
     """How often the payment provider took the money; once is right."""
-    return Observation(count == 1, provider("took the money", count))
+    return wanted(count == 1, provider("took the money", count), "it should take it once")
 
 
 async def paid_once(lab: Lab, name: str) -> Observation:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orderkit.lab.lab import Lab
-from orderkit.lessons.findings import attempts, ended, paid_once, shipped
+from orderkit.lessons.findings import attempts, ended, paid_once, shipped, wanted
 from orderkit.lessons.verdicts import Observation, Verdict, verdict
 
 
@@ -24,12 +24,16 @@ async def _look(lab: Lab, name: str) -> list[Observation]:
     tried = await lab.orders.attempts(name)
     charges = tried[tried["step"] == "charge"]["outcome"].tolist()
     failures = sum(outcome in ("failed", "timed_out", "lost") for outcome in charges)
-    wanted = "" if failures == 2 else "; it should be 2"
-    charge = Observation(failures == 2, f"charge had {attempts(len(charges))}, {failures} of them in vain{wanted}")
+    tries = f"charge had {attempts(len(charges))}"
+    if failures == 2:
+        charge = Observation(True, f"{tries}, 2 of them in vain")
+    else:
+        charge = Observation(False, f"{tries}, and {failures or 'none'} failed; make it fail twice, then go through")
     others = sorted(set(tried[tried["outcome"] != "completed"]["step"]) - {"charge"})
     only = Observation(not others, f"no other step failed{': but ' + ', '.join(others) + ' did' if others else ''}")
     history = await lab.orders.history(name, full=True)
     started = history[(history["type"] == "ACTIVITY_TASK_STARTED") & (history["name"] == "charge_payment_activity")]
     number = int(started["attempt"].max()) if len(started) else 0
-    seen = Observation(number == 3, f"Temporal's history says that attempt {number} of charge was its last")
+    told = f"Temporal's history says that attempt {number} of charge was its last"
+    seen = wanted(number == 3, told, "it should be attempt 3")
     return [shipped(name, order), charge, only, seen, await paid_once(lab, name)]

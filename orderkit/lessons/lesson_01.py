@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orderkit.lab.lab import Lab
-from orderkit.lessons.findings import ended, paid_once, shipped, times
+from orderkit.lessons.findings import ended, paid_once, shipped, times, wanted
 from orderkit.lessons.verdicts import Observation, Verdict, verdict
 
 if TYPE_CHECKING:
@@ -29,14 +29,17 @@ async def _look(lab: Lab, name: str) -> list[Observation]:
     history = await lab.orders.history(name, full=True)
     children = _count(history, "type", "CHILD_WORKFLOW_EXECUTION_STARTED")
     dispatches = int(((await lab.orders.attempts(name))["step"] == "dispatch").sum())
-    two = Observation(
-        children == 2, f"its parent started {children} {_plural(children)}; dispatch was tried {times(dispatches)}"
+    two = wanted(
+        children == 2,
+        f"its parent started {children} {_plural(children)}; dispatch was tried {times(dispatches)}",
+        "a second child should start after the first one gives up, and ship",
     )
     failed = _count(history, "type", "CHILD_WORKFLOW_EXECUTION_FAILED")
-    gave_up = Observation(failed == 1, f"{failed} {_plural(failed)} gave up; it should be 1")
+    right = "1" if failed == 1 else "1: the first, before the second one ships"
+    gave_up = Observation(failed == 1, f"{failed} {_plural(failed)} gave up; it should be {right}")
     signals = history[history["type"] == "WORKFLOW_EXECUTION_SIGNALED"]
     told = _count(signals, "name", "dispatch_failed")
-    heard = Observation(told == 1, f"the parent got the signal dispatch_failed {times(told)}")
+    heard = wanted(told == 1, f"the parent got the signal dispatch_failed {times(told)}", "it should get it once")
     return [shipped(name, order), two, gave_up, heard, await paid_once(lab, name)]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orderkit.lab.lab import Lab
-from orderkit.lessons.findings import not_started, shipped
+from orderkit.lessons.findings import find, not_started, shipped, wanted
 from orderkit.lessons.verdicts import Observation, Verdict, verdict
 
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ async def moved_before_approval(lab: Lab, name: str = "gift") -> Verdict:
 
 
 async def _look(lab: Lab, name: str) -> list[Observation]:
-    if name not in lab.orders.started:
+    order = await find(lab, name)
+    if order is None:
         return [not_started(name)]
-    order = await lab.orders.status(name)
     happened = await lab.orders.events(name, full=True)
     events = happened["type"].tolist()
     changes, moved = events.count("address_changed"), "address_changed" in events
@@ -37,7 +37,7 @@ async def _look(lab: Lab, name: str) -> list[Observation]:
         return [Observation(False, f"order {name} is {order.state}{so_far}; {waits}")]
     history = await lab.orders.history(name, full=True)
     reviewer = _reviewer(happened)
-    person = Observation(reviewer not in NOBODY, f"it was approved by {reviewer}")
+    person = wanted(reviewer not in NOBODY, f"it was approved by {reviewer}", "a person should approve it")
     address = Observation(moved, f"its address was changed {changes} time{'s' * (changes != 1)}")
     in_time = moved and "order_approved" in events[events.index("address_changed") :]
     before = Observation(in_time, f"the address was {'' if in_time else 'not '}changed before the approval")

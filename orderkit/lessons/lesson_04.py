@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from orderkit.lab.display import Order
 from orderkit.lab.lab import Lab
-from orderkit.lessons.findings import audit_is_clean, faults_met, how, shipped
+from orderkit.lessons.findings import audit_is_clean, faults_met, find, how, not_started, shipped, wanted
 from orderkit.lessons.verdicts import Observation, Verdict, verdict
 
 
@@ -20,15 +20,16 @@ async def tortoise_and_hare(lab: Lab, slow: str = "tortoise", fast: str = "hare"
 
 
 async def _look(lab: Lab, slow: str, fast: str) -> list[Observation]:
-    if missing := [name for name in (slow, fast) if name not in lab.orders.started]:
-        return [Observation(False, f"no order {' and no order '.join(missing)} was started in this notebook")]
-    tortoise, hare = await lab.orders.status(slow), await lab.orders.status(fast)
+    tortoise, hare = await find(lab, slow), await find(lab, fast)
+    if tortoise is None or hare is None:
+        missing = [name for name, order in ((slow, tortoise), (fast, hare)) if order is None]
+        return [not_started(" and no order ".join(missing))]
     if still := [name for name, order in ((slow, tortoise), (fast, hare)) if order.outcome is None]:
         return [Observation(False, f"not ended: {', '.join(still)}; wait for it")]
     late = tortoise.outcome == "failed" and "deadline" in tortoise.reason
-    given_up = "" if late or tortoise.outcome != "failed" else "; that is not the time, it is the number of attempts"
+    given_up = "that is not the time, it is the number of attempts"
     return [
-        Observation(late, how(slow, tortoise) + given_up),
+        wanted(late, how(slow, tortoise), given_up if tortoise.outcome == "failed" else "it should run out of time"),
         shipped(fast, hare),
         _policies(tortoise, hare),
         _deadlines(tortoise, hare),
@@ -39,7 +40,8 @@ async def _look(lab: Lab, slow: str, fast: str) -> list[Observation]:
 
 def _policies(tortoise: Order, hare: Order) -> Observation:
     used = [order.last.policy if order.last else None for order in (tortoise, hare)]
-    return Observation(used == ["spec", "budget"], f"their policies are {used[0]} and {used[1]}")
+    told = f"their policies are {used[0]} and {used[1]}"
+    return wanted(used == ["spec", "budget"], told, "they should be spec and budget")
 
 
 def _deadlines(tortoise: Order, hare: Order) -> Observation:

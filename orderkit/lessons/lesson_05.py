@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orderkit.lab.lab import Lab
-from orderkit.lessons.findings import audit_is_clean, ended, how, provider, took
+from orderkit.lessons.findings import audit_is_clean, ended, how, provider, took, wanted
 from orderkit.lessons.verdicts import Observation, Verdict, verdict
 
 _MESSAGES = ("WORKFLOW_EXECUTION_SIGNALED", "WORKFLOW_EXECUTION_UPDATE_ACCEPTED")
@@ -24,7 +24,7 @@ async def _look(lab: Lab, name: str) -> list[Observation]:
     order = await ended(lab, name)
     if isinstance(order, Observation):
         return [order]
-    cancelled = Observation(order.outcome == "cancelled", how(name, order))
+    cancelled = wanted(order.outcome == "cancelled", how(name, order), "it should be cancelled")
     history = await lab.orders.history(name, full=True)
     asked = Observation(bool(history["type"].isin(_MESSAGES).any()), "Temporal's history has your message")
     if not asked.ok:
@@ -34,5 +34,5 @@ async def _look(lab: Lab, name: str) -> list[Observation]:
     paid = took(charges)
     if not charges and order.outcome == "cancelled":
         paid = Observation(False, "the payment provider never took the money: you cancelled before the charge")
-    returned = Observation(refunds == 1, provider("gave it back", refunds))
+    returned = wanted(refunds == 1, provider("gave it back", refunds), "it should give it back once")
     return [cancelled, asked, paid, returned, await audit_is_clean(lab, name)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orderkit.lab.lab import Lab
-from orderkit.lessons.findings import audit_is_clean, ended, shipped, took
+from orderkit.lessons.findings import audit_is_clean, ended, shipped, took, wanted
 from orderkit.lessons.verdicts import Observation, Verdict, verdict
 
 if TYPE_CHECKING:
@@ -45,11 +45,12 @@ def _lost(charges: pd.DataFrame) -> Observation:
         return Observation(True, "attempt 1 of charge is lost: its worker died")
     if not outcomes:
         return Observation(False, "charge was never tried")
-    return Observation(False, f"attempt 1 of charge is {outcomes[0].replace('_', ' ')}; it should be lost")
+    found = f"attempt 1 of charge is {outcomes[0].replace('_', ' ')}"
+    return Observation(False, f"{found}; it should be lost: kill its worker before it answers")
 
 
 def _taken_by_the_first(charges: pd.DataFrame, taken: pd.DataFrame) -> Observation:
     if taken.empty:
         return Observation(False, "nobody took the money")
     earlier = int((charges["started_at"] < taken["ts"].iloc[0]).sum())
-    return Observation(earlier == 1, f"the money was taken by attempt {earlier} of charge")
+    return wanted(earlier == 1, f"the money was taken by attempt {earlier} of charge", "it should be attempt 1")

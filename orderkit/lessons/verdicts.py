@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
+
+from orderkit.analysis.markup import escape
 
 _tries: Counter[str] = Counter()  # misses of each exercise, since the kernel started
 

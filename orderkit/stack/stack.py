@@ -161,8 +161,9 @@ class Stack:
 
     def scale_workers(self, count: int) -> list[str]:
         """Let exactly this many workers run, the first ones; returns their names. Does not wait."""
-        if not 0 <= count <= programs.MAX_WORKERS:
-            raise LabError(f"the lab runs 0 to {programs.MAX_WORKERS} workers, not {count}")
+        if count not in range(programs.MAX_WORKERS + 1):
+            raise LabError(f"the lab runs 0 to {programs.MAX_WORKERS} workers, not {count!r}")
+        count = int(count)  # of numpy's, perhaps
         names = [f"worker-{number}" for number in range(programs.MAX_WORKERS)]
         for name in names[count:]:
             self.supervisor.stop(name)

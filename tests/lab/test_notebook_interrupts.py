@@ -1,4 +1,4 @@
-"""A cell that awaits can be interrupted, in a real kernel."""
+"""A cell that awaits can be interrupted, and one that forgot to await says so, in a real kernel."""
 
 from __future__ import annotations
 
@@ -59,3 +59,21 @@ def test_what_the_cell_itself_cancelled_is_shown_as_ever(kernel: tuple[KernelMan
     error = shown_by(client, cell, "error")
     assert error["ename"] == "CancelledError"
     assert len(error["traceback"]) > 1
+
+
+def test_a_forgotten_await_is_told_in_a_sentence_wherever_it_stands(
+    kernel: tuple[KernelManager, BlockingKernelClient],
+) -> None:
+    _, client = kernel
+    start = "from orderkit.lab import Lab\nfrom orderkit.stack.controls import ServerControl\n"
+    start += "postgres = ServerControl('postgres', None)\n"
+    shown = shown_by(client, client.execute(f"{start}postgres.kill()"), "execute_result")
+    told = "kill(…) has done nothing yet: put await before the call"
+    assert (shown["data"]["text/plain"], shown["data"]["text/html"]) == (told, f"<p>{told}</p>")  # type: ignore[index]
+    for _ in range(2):  # a cell that is run again says it again
+        cell = client.execute("postgres.kill()\nNone")
+        assert shown_by(client, cell, "stream")["text"] == f"{told}\n"
+    shown = shown_by(client, client.execute("lab = Lab.start()\nlab"), "execute_result")
+    assert shown["data"]["text/plain"].startswith("start(…) has done nothing yet")  # type: ignore[index]
+    cell = client.execute("import warnings\nwarnings.warn('something else')")
+    assert "UserWarning: something else" in shown_by(client, cell, "stream")["text"]

@@ -123,6 +123,10 @@ async def test_paid_then_cancelled_is_content(lab: Lab, via: Any) -> None:
     assert await lesson_05.paid_then_cancelled(lab)
 
 
+async def test_charged_by_the_dead_asks_for_an_order(lab: Lab) -> None:
+    assert "✖ no order tug was started" in repr(await lesson_06.charged_by_the_dead(lab))
+
+
 @pytest.mark.parametrize(
     ("faults", "told"),
     [
@@ -134,7 +138,6 @@ async def test_paid_then_cancelled_is_content(lab: Lab, via: Any) -> None:
     ],
 )
 async def test_charged_by_the_dead_says_what_is_wrong(lab: Lab, faults: str, told: str) -> None:
-    assert "✖ no order tug was started" in repr(await lesson_06.charged_by_the_dead(lab))
     await lab.orders.start("tug", review="none", faults=faults, deadline=60)
     await lab.orders.wait("tug")
     verdict = await lesson_06.charged_by_the_dead(lab)

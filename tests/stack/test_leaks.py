@@ -61,7 +61,7 @@ class Run:
         self.answers: list[str] = []  # what the API said
 
     async def send(self, method: str, path: str, body: Any = None) -> httpx.Response:
-        answer = await self._http.http.request(method, path, json=body)
+        answer = await self._http.request(method, path, fine=range(400, 600), json=body)
         self.answers.append(answer.text)
         return answer
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from html import escape
 
+from orderkit.analysis.markup import escape
 from orderkit.audit.rules import FindingKind
 from orderkit.core.orders import OrderId
 from orderkit.lessons.museum.exhibits import Exhibit

@@ -1,0 +1,56 @@
+"""A connection belongs to the event loop that opened it; a notebook or a script may use several loops."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, suppress
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass
+class _Opened(Generic[T]):
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    holder: AsyncGenerator[T, None] | None = None
+    resource: T | None = None
+
+
+class PerLoop(Generic[T]):
+    """One resource for each running loop, opened when it is first asked for; a loop closes its own when it shuts down.
+
+    After `aclose` the next `get` opens it again.
+    """
+
+    def __init__(self, open_: Callable[[], AbstractAsyncContextManager[T]]) -> None:
+        self._open = open_
+        self._opened: dict[asyncio.AbstractEventLoop, _Opened[T]] = {}
+
+    async def get(self) -> T:
+        """The running loop's resource; the same one each time, until it is closed."""
+        for loop in [loop for loop in self._opened if loop.is_closed()]:
+            del self._opened[loop]
+        opened = self._opened.setdefault(asyncio.get_running_loop(), _Opened())
+        async with opened.lock:
+            if opened.holder is None or opened.resource is None:
+                holder = self._hold(opened)
+                opened.resource = await anext(holder)
+                opened.holder = holder
+            return opened.resource
+
+    async def aclose(self) -> None:
+        """Close the running loop's resource; other loops close theirs."""
+        opened = self._opened.get(asyncio.get_running_loop())
+        if opened is not None and opened.holder is not None:
+            await opened.holder.aclose()
+
+    async def _hold(self, opened: _Opened[T]) -> AsyncGenerator[T, None]:
+        """A generator, because `asyncio.run` closes those that are open before it closes its loop."""
+        try:
+            async with self._open() as resource:
+                with suppress(GeneratorExit):
+                    yield resource
+        finally:
+            opened.holder = opened.resource = None
