@@ -90,10 +90,16 @@ class OrderkitClient:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         key = api_key.get_secret_value() if isinstance(api_key, SecretStr) else api_key
-        # No proxy of the environment's: the API is on this machine, or named on purpose.
+        # No proxy of the environment's: the API is on this machine, or named on purpose. Without TLS, no certificates
+        # and no SSLKEYLOGFILE either: broken ones would end us for nothing.
         headers = {"X-API-Key": key} if key else {}
         self.http = httpx.AsyncClient(
-            base_url=base_url, headers=headers, timeout=15, trust_env=False, transport=transport
+            base_url=base_url,
+            headers=headers,
+            timeout=15,
+            trust_env=False,
+            verify=base_url.startswith("https:"),
+            transport=transport,
         )
 
     async def __aenter__(self) -> Self:

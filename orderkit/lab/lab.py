@@ -38,6 +38,16 @@ for library in ("asyncpg", "temporalio"):
 _COMPOSE_UI = "http://127.0.0.1:8080"  # where docker-compose.yml publishes Temporal's UI
 
 
+_homes_set: dict[str, str] = {}  # what Lab.start put into ORDERKIT_HOME: nobody's wish
+
+
+def _forget_lost_home() -> None:
+    """Where the folder around the last lab was moved away, look for the lab anew instead of making the folder again."""
+    told = os.environ.get("ORDERKIT_HOME", "")
+    if told and told == _homes_set.get("last") and not Path(told).parent.is_dir():
+        del os.environ["ORDERKIT_HOME"]
+
+
 class Lab:
     """`lab = await Lab.start()`, then `lab.orders`, `lab.workers`, `lab.postgres`, `lab.charts` …
 
@@ -70,12 +80,13 @@ class Lab:
         ORDERKIT_HOME for the kernel, so that `!orderkit order list` in a cell means the same lab.
         """
         make_interruptible()
+        _forget_lost_home()
         home = (home or find_home()).resolve()
         if is_elsewhere():
             return cls(Target.from_environment())
         stack = find_stack(home) if home.is_dir() else None
         stack = await _up(home, quiet=stack is not None and stack.alive())
-        os.environ["ORDERKIT_HOME"] = str(home)
+        os.environ["ORDERKIT_HOME"] = _homes_set["last"] = str(home)
         return cls(Target.of_stack(stack))
 
     @property

@@ -98,6 +98,7 @@ def _launch(home: Path, extra: Sequence[Program], preferred: Mapping[str, int], 
     """A new supervisord, with PostgreSQL's and Temporal's data ready for them."""
     if leftovers := end_everything(home):
         progress(f"Ended what an earlier lab had left: {', '.join(leftovers)}")
+    postgres.forget_stranger(home)
     before = find_stack(home)
     ports, notices = choose(before.ports if before else None, preferred)
     stack = Stack(home, ports, make_secrets(home))
