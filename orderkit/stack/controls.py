@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
+import psutil
+
 from orderkit.errors import LabError
+from orderkit.stack.environment import inherited_environment
+from orderkit.stack.processes import label
 from orderkit.stack.readiness import Readiness, health
 from orderkit.stack.stack import Stack
 from orderkit.stack.tcp_ports import LOOPBACK
@@ -48,9 +53,17 @@ class WorkerControl:
         """How many run."""
         return len(self._stack().workers())
 
+    @property
+    def extra(self) -> list[str]:
+        """The names of workers beside the lab's own, which a notebook or a person started."""
+        return sorted({label(process) for process in self._stack().extra()})
+
     async def kill(self, *, wait: bool = True) -> None:
-        """SIGKILL to each of them. Returns when new ones poll both task queues, or at once without `wait`."""
+        """SIGKILL to each of them, extra ones too. Returns when new ones poll both task queues, or at once."""
         stack = self._stack()
+        for process in await asyncio.to_thread(stack.extra):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         names = _running(stack)
         killed = {name: await asyncio.to_thread(stack.kill, name) for name in names}
         if wait:
@@ -59,18 +72,31 @@ class WorkerControl:
             await _ready(stack).workers(names)
 
     async def stop(self) -> None:
-        """Stop them gracefully, and for good: nobody polls the task queues until `start`."""
+        """Stop them gracefully, extra ones too, and for good: nobody polls the task queues until `start`."""
         stack = self._stack()
-        await asyncio.gather(*(asyncio.to_thread(stack.stop_program, name) for name in stack.workers()))
+        own = (asyncio.to_thread(stack.stop_program, name) for name in stack.workers())
+        await asyncio.gather(asyncio.to_thread(stack.end_extra), *own)
 
     async def start(self, count: int = 1) -> None:
-        """Let exactly this many run; returns when they poll both task queues."""
+        """Let exactly this many run, and no extra ones; returns when they poll both task queues."""
         stack = self._stack()
+        await asyncio.to_thread(stack.end_extra)
         names = await asyncio.to_thread(stack.scale_workers, count)
         await _ready(stack).workers(names)
 
+    async def make_room(self, name: str) -> dict[str, str]:
+        """End the extra worker of this name, if there is one; returns the environment for the next."""
+        stack = self._stack()
+        await asyncio.to_thread(stack.end_extra, name)
+        return inherited_environment() | stack.environment_of_extra(name)
+
     def __repr__(self) -> str:
-        return f"{self.count} worker{'s' * (self.count != 1)}"
+        return told_workers(self.count, self.extra)
+
+
+def told_workers(count: int, extra: Sequence[str]) -> str:
+    """`1 worker`, `0 workers and extra-order-tq`."""
+    return " and ".join([f"{count} worker{'s' * (count != 1)}", *extra])
 
 
 def _running(stack: Stack) -> list[str]:
