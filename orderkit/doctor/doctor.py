@@ -59,7 +59,7 @@ def _check_processes(home: Path, stack: Stack | None) -> Iterator[Check]:
         yield Check(row.name, fine, f"{detail}{': ' + row.problem if row.problem else ''}", f"{_UP}.{log}")
     found = stack.extra() if stack and stack.alive() else processes_of(home)
     strays = [f"{label(process)} (pid {process.pid})" for process in found]
-    yield Check("stray processes", not strays, ", ".join(strays) or "none", "these end with: orderkit up, or down")
+    yield Check("stray processes", not strays, ", ".join(strays) or "none", _UP)
 
 
 async def _check_services(target: Target, remedy: str) -> list[Check]:

@@ -16,7 +16,7 @@ from orderkit.lab.charts import Charts
 from orderkit.lab.display import Audit, Links, Order
 from orderkit.lab.interrupts import make_interruptible
 from orderkit.lab.orders import Orders
-from orderkit.lab.progress import with_progress
+from orderkit.lab.progress import passing, with_progress
 from orderkit.lab.tables import Tables
 from orderkit.settings import find_home
 from orderkit.stack.controls import ServerControl, WorkerControl
@@ -67,10 +67,10 @@ class Lab:
         tables = Tables(api, self.open_pool)
         self.orders = Orders(api, tables, self.connect_temporal, stack.ui_url if stack else _COMPOSE_UI)
         self.charts = Charts(self.orders, tables)
-        self.workers = WorkerControl(self._own_stack)
-        self.postgres = ServerControl("postgres", self._own_stack)
-        self.temporal = ServerControl("temporal", self._own_stack)
-        self.api = ServerControl("api", self._own_stack)
+        self.workers = WorkerControl(self._own_stack, passing)
+        self.postgres = ServerControl("postgres", self._own_stack, passing)
+        self.temporal = ServerControl("temporal", self._own_stack, passing)
+        self.api = ServerControl("api", self._own_stack, passing)
 
     @classmethod
     async def start(cls, home: Path | None = None) -> Self:

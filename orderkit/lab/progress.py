@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from html import escape
 from typing import Any, Protocol, TypeVar
 
@@ -28,6 +29,18 @@ async def with_progress(work: Callable[[Callable[[str], None]], T], *, quiet: bo
     finally:
         if task.done():
             line.end("The lab is up." if task.exception() is None else "The lab did not start.")
+
+
+@asynccontextmanager
+async def passing(text: str) -> AsyncIterator[None]:
+    """Show a line while the block is at work, if it takes longer than about a second; nothing stays of it."""
+    line = _PassingLine()
+    later = asyncio.get_running_loop().call_later(_PATIENCE_LOOKS * _LOOK_SECONDS, line.show, f"{text} …")
+    try:
+        yield
+    finally:
+        later.cancel()
+        line.end("")
 
 
 class _Line(Protocol):
@@ -65,6 +78,7 @@ class _PassingLine:
 
     def __init__(self) -> None:
         self._widget: Any = None
+        self._handle: Any = None
 
     def show(self, text: str) -> None:
         display = _display()
@@ -75,11 +89,12 @@ class _PassingLine:
 
             self._widget = widgets.HTML()
             kind = "application/vnd.jupyter.widget-view+json"
-            display({kind: self._widget._repr_mimebundle_()[kind]}, raw=True)
+            self._handle = display({kind: self._widget._repr_mimebundle_()[kind]}, raw=True, display_id=True)
         self._widget.value = f"<p>{escape(text)}</p>"
 
     def end(self, text: str) -> None:
         if self._widget is not None:
+            self._handle.update({}, raw=True)  # else a saved notebook would look for the widget
             self._widget.close()
 
 

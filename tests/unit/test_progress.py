@@ -48,11 +48,24 @@ def until_shown(outputs: Told, count: int) -> Callable[[Callable[[str], None]], 
 async def test_quiet_call_that_takes_long_shows_a_line_within_two_seconds_that_no_test_compares(shown: Told) -> None:
     async with asyncio.timeout(2):
         assert await progress.with_progress(until_shown(shown, 1), quiet=True) == "done"
-    assert [list(bundle) for bundle in shown] == [["application/vnd.jupyter.widget-view+json"]]
+    assert [list(bundle) for bundle in shown] == [["application/vnd.jupyter.widget-view+json"], []]
 
 
 async def test_quiet_call_that_is_quick_shows_nothing(shown: Told) -> None:
     assert await progress.with_progress(until_shown(shown, 0), quiet=True) == "done"
+    assert shown == []
+
+
+async def test_waits_show_a_line_that_passes(shown: Told) -> None:
+    async with asyncio.timeout(2):
+        async with progress.passing("Waiting until workers poll"):
+            await asyncio.to_thread(until_shown(shown, 1), lambda _: None)
+    assert [list(bundle) for bundle in shown] == [["application/vnd.jupyter.widget-view+json"], []]
+
+
+async def test_short_waits_show_nothing(shown: Told) -> None:
+    async with progress.passing("Waiting until workers poll"):
+        pass
     assert shown == []
 
 
