@@ -92,6 +92,10 @@ def events_command(order_id: OrderIdArgument, json: Json = False) -> None:
     rows = [(e.ts.strftime("%H:%M:%S.%f")[:-3], e.type, e.step, e.attempt, e.outcome, e.error) for e in page.events]
     columns = ("time (UTC)", "event", "step", "attempt", "outcome", "error")
     answer(json, page.model_dump(mode="json"), lambda: out.print(table(columns, rows)))
+    if page.next_after and not json:
+        err.print(
+            f"the first {len(rows):,} events; the API has the rest: /orders/{order_id}/events?after={page.next_after}"
+        )
 
 
 @app.command("attempts")

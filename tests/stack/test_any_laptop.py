@@ -38,7 +38,7 @@ HOSTILE = {
     "TEMPORAL_TLS_CLIENT_CERT_PATH": "/nowhere/cert",
     "TEMPORAL_PROFILE": "nobody",
     "PGHOST": "nowhere.invalid",
-    "PGPORT": "1",
+    "PGPORT": "5432,5433",
     "PGUSER": "nobody",
     "PGPASSWORD": "wrong",
     "PGDATABASE": "nothing",
@@ -128,7 +128,7 @@ def test_lab_serves_and_every_command_reaches_it_whatever_the_shell_says(hostile
 
 def test_kernel_of_that_shell_and_its_commands_reach_the_lab(hostile: Terminal) -> None:
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", NOTEBOOK],
+        [sys.executable, "-c", NOTEBOOK],
         cwd=hostile.folder,
         env=hostile.full_environment(),
         capture_output=True,
