@@ -157,12 +157,14 @@ class Lab:
         if self._stack is None:
             return {}
         try:
-            known = self._stack.supervisor.processes()
+            known, extra = self._stack.supervisor.processes(), self.workers.extra
         except LabError:
             return {"the lab": "stopped; start it: lab = await Lab.start()"}
         shown = sorted((PROGRAMS.index(name.partition("-")[0]), name) for name in known if known[name].started_at)
         states = {name: known[name].state for _, name in shown}
-        return {name: "running" if state == "starting" else state for name, state in states.items()}
+        return {name: "running" if state == "starting" else state for name, state in states.items()} | dict.fromkeys(
+            extra, "running"
+        )
 
     def _own_stack(self) -> Stack:
         if self._stack is None:

@@ -129,6 +129,7 @@ async def test_clerk_is_shown_by_name_wherever_workers_are_shown(lab: Lab, stack
     report = (await lab.doctor()).set_index("check")
     assert report.loc["queue shipping-tq", "found"] == "no worker polls it: orders wait"
     assert report.loc["stray processes", "found"] == f"extra-order-tq (pid {clerk.pid})"
+    assert repr(lab).endswith(", extra-order-tq running")
     assert {row.name: row.pid for row in status(stack.home)}["extra-order-tq"] == clerk.pid
     console = await lab.console()
 

@@ -174,13 +174,14 @@ def test_list_says_that_there_are_more(hostile: Terminal) -> None:
     assert hostile.run("order", "list").stderr == ""
 
 
-def test_first_cell_finds_the_lab_of_a_folder_that_was_moved_away(tmp_path: Path) -> None:
+@pytest.mark.parametrize("moved", [".", ".orderkit"])
+def test_first_cell_finds_the_lab_that_was_moved_with_its_folder_else_starts_afresh(tmp_path: Path, moved: str) -> None:
     here, there = tmp_path / "here", tmp_path / "there"
     here.mkdir()
     environment = Terminal(here).full_environment()
     try:
         done = subprocess.run(
-            [sys.executable, "-c", MOVED, str(here), str(there)],
+            [sys.executable, "-c", MOVED, str(here / moved), str(there)],
             cwd=here,
             env=environment,
             capture_output=True,
@@ -190,9 +191,9 @@ def test_first_cell_finds_the_lab_of_a_folder_that_was_moved_away(tmp_path: Path
         assert done.returncode == 0, done.stderr
         assert done.stdout.splitlines() == [
             f"shipped {here / '.orderkit'}",
-            f"shipped {there / '.orderkit'}",
+            f"shipped {(there if moved == '.' else here) / '.orderkit'}",
         ]
-        assert not here.exists()
+        assert here.exists() is (moved == ".orderkit")
     finally:
         down(here / ".orderkit")
         down(there / ".orderkit")
@@ -215,9 +216,10 @@ def test_folder_that_is_gone_is_said_so(tmp_path: Path) -> None:
 
 def test_postgres_starts_though_another_program_has_its_old_number(tmp_path: Path) -> None:
     home = tmp_path / ".orderkit"
-    stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    up(home, programs=("postgres",), preferred={})
+    # PostgreSQL takes only a program of its own user for its server.
+    stranger = subprocess.Popen(["sleep", "600"], cwd="/", user=postgres.account(home))
     try:
-        up(home, programs=("postgres",), preferred={})
         note = home / "postgres" / "postmaster.pid"
         lines = note.read_text().splitlines(keepends=True)
         down(home)
