@@ -65,7 +65,11 @@ def environment(home: Path, ports: TcpPorts, database_url: str) -> dict[str, str
 
 def supervised_environment(home: Path, ports: TcpPorts, database_url: str) -> dict[str, str]:
     """The environment of supervisord, which its children inherit."""
-    return inherited_environment() | {
+    # Temporal's server asks who runs it, and ends where neither the system nor the environment has a name.
+    person = {"USER": "orderkit", "HOME": str(home)}
+    return {
+        **person,
+        **inherited_environment(),
         **environment(home, ports, database_url),
         MARK: str(home),
         "ORDERKIT_LAB_PYTHON": sys.executable,

@@ -24,7 +24,7 @@ from orderkit.settings import find_home
 from orderkit.stack import postgres
 from orderkit.stack.jupyter import Jupyter, open_browser
 from orderkit.stack.lifecycle import down, up
-from orderkit.stack.programs import configuration
+from orderkit.stack.programs import configuration, supervised_environment
 from orderkit.stack.secrets import make_secrets
 from orderkit.stack.stack import Stack, find_stack
 from orderkit.stack.tcp_ports import choose, is_free
@@ -252,6 +252,20 @@ def test_user_id_without_an_account_is_told_what_to_do(tmp_path: Path, monkeypat
         postgres.permit(tmp_path)
     (tmp_path / "postgres").mkdir()
     assert postgres.permit(tmp_path) == []  # its data folder is there: the server itself asks for no name
+
+
+def test_servers_are_told_a_name_and_a_home_where_the_shell_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ports = choose(None, {})[0]
+    monkeypatch.delenv("USER", raising=False)
+    monkeypatch.setenv("HOME", "/home/ada")
+    told = supervised_environment(tmp_path, ports, "postgresql://x")
+    assert (told["USER"], told["HOME"]) == ("orderkit", "/home/ada")
+    monkeypatch.setenv("USER", "ada")
+    monkeypatch.delenv("HOME")
+    told = supervised_environment(tmp_path, ports, "postgresql://x")
+    assert (told["USER"], told["HOME"]) == ("ada", str(tmp_path))
 
 
 def test_data_of_a_user_id_without_an_account_is_told_what_to_do(
