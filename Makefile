@@ -1,6 +1,8 @@
 # `make` or `make help` lists what there is. Needs GNU make 3.81 (macOS has it) and Python 3.11 or newer; all else it installs into .venv.
 SHELL := bash
 BIN := .venv/bin
+# A shell that sends every pip elsewhere (PIP_USER=1 …) would keep the parts out of .venv.
+unexport PIP_USER PIP_TARGET PIP_PREFIX
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-input -c constraints.txt
 
 # The first of these that runs, is new enough and can make a virtual environment. Yours instead: make lab PYTHON=/path/to/python

@@ -91,6 +91,8 @@ def execute(notebook: NotebookNode, folder: Path, workbench: Workbench) -> None:
             for output in cell.outputs:
                 # A stored widget has no kernel behind it; JupyterLab would say "model not found".
                 output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
+            # What a call showed only while it took long.
+            cell.outputs = [output for output in cell.outputs if output.get("data") != {}]
 
 
 def _with_usual_ports(outputs: list[NotebookNode], workbench: Workbench) -> list[NotebookNode]:

@@ -25,7 +25,13 @@ def find_home() -> Path:
     """The lab's state folder: `ORDERKIT_HOME`, else the nearest `.orderkit` at or above here, else `./.orderkit`."""
     if told := os.environ.get("ORDERKIT_HOME"):
         return Path(told).expanduser().resolve()
-    here = Path.cwd()
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:
+        raise SettingsError(
+            "the folder in which this runs is gone: change into one that exists (in a notebook: open it there anew), "
+            "or name the lab's folder with ORDERKIT_HOME"
+        ) from None
     for folder in (here, *here.parents):
         if (folder / HOME_FOLDER).is_dir():
             return (folder / HOME_FOLDER).resolve()

@@ -51,7 +51,11 @@ def read_routes(backends: Backends) -> APIRouter:
         rows = await backends.read(lambda pool: Reader(pool).orders(wanted))
         page = rows[:limit]
         more = to_cursor(page[-1]["created_at"], page[-1]["id"]) if len(rows) > limit else None
-        return OrderPage(orders=[OrderLine(order_id=row["id"], **_without_id(row)) for row in page], next_cursor=more)
+        total = len(page) if before is None else None
+        if more and before is None:
+            total = await backends.read(lambda pool: Reader(pool).count(wanted))
+        lines = [OrderLine(order_id=row["id"], **_without_id(row)) for row in page]
+        return OrderPage(orders=lines, next_cursor=more, total=total)
 
     @router.get("/orders/{order_id}/status", responses=documented(404))
     async def order_status(order_id: OrderIdPath) -> OrderStatus:

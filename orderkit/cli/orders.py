@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from orderkit.cli.inputs import start_body
-from orderkit.cli.output import Json, answer, coloured, out, table
+from orderkit.cli.output import Json, answer, coloured, err, out, table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from orderkit.contract import AttemptList
 
 T = TypeVar("T")
+_MOST_LISTED = 500  # the API's limit
 app = typer.Typer(help="Start an order, watch it, talk to it.", no_args_is_help=True)
 OrderIdArgument = Annotated[str, typer.Argument(help="The order's id.")]
 By = Annotated[str, typer.Option(help="Who asks.")]
@@ -91,6 +92,10 @@ def events_command(order_id: OrderIdArgument, json: Json = False) -> None:
     rows = [(e.ts.strftime("%H:%M:%S.%f")[:-3], e.type, e.step, e.attempt, e.outcome, e.error) for e in page.events]
     columns = ("time (UTC)", "event", "step", "attempt", "outcome", "error")
     answer(json, page.model_dump(mode="json"), lambda: out.print(table(columns, rows)))
+    if page.next_after and not json:
+        err.print(
+            f"the first {len(rows):,} events; the API has the rest: /orders/{order_id}/events?after={page.next_after}"
+        )
 
 
 @app.command("attempts")
@@ -110,7 +115,7 @@ def attempts_table(attempts: AttemptList) -> Table:
 def list_command(
     state: Annotated[str | None, typer.Option(help="Only orders in this state.")] = None,
     prefix: Annotated[str | None, typer.Option(help="Only ids that begin like this.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=500)] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=_MOST_LISTED, help="How many, at most.")] = 50,
     json: Json = False,
 ) -> None:
     """List orders, newest first."""
@@ -124,6 +129,9 @@ def list_command(
     rows = [(o.order_id, o.state, o.policy, o.amount, o.duration_seconds, o.stop_reason) for o in page.orders]
     columns = ("order", "state", "policy", "amount", "seconds", "why stopped")
     answer(json, page.model_dump(mode="json"), lambda: out.print(table(columns, rows)))
+    if page.next_cursor and not json:
+        more = f"--limit {min(page.total, _MOST_LISTED)}, " if page.total else ""
+        err.print(f"the newest {len(rows)} of {page.total:,} orders; more: {more}--prefix or --state")
 
 
 @app.command("cancel")

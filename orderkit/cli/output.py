@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any
 
@@ -10,8 +11,18 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+_ENDLESS = 10_000  # columns
+
+
+def _console(stderr: bool = False) -> Console:
+    """As wide as the terminal; in a pipe or a file nothing is cut or wrapped, so that `grep` finds it."""
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream is not None and stream.isatty() else _ENDLESS
+    return Console(stderr=stderr, highlight=False, emoji=False, width=width)
+
+
+out = _console()
+err = _console(stderr=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
 
@@ -38,7 +49,9 @@ def answer(as_json: bool, data: object, show: Callable[[], None]) -> None:
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None) -> Table:
     """A plain table; words that are outcomes get their colour."""
-    drawn = Table(*columns, title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    drawn = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        drawn.add_column(column, overflow="fold")  # a narrow terminal breaks an id in two, and cuts none
     for row in rows:
         drawn.add_row(*(coloured(cell) for cell in row))
     return drawn

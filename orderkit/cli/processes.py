@@ -7,11 +7,14 @@ import os
 import sys
 import threading
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from orderkit.core.steps import ORDER_QUEUE, SHIPPING_QUEUE
+
+if TYPE_CHECKING:
+    from orderkit.stack.stack import Stack
 
 
 class Queue(StrEnum):
@@ -27,10 +30,12 @@ def worker_command(
 ) -> None:
     """Run a worker until SIGTERM."""
     from orderkit.logs import log_json
-    from orderkit.stack.target import Target
+    from orderkit.stack.target import find_target
     from orderkit.worker.process import run_worker
 
-    target = Target.from_environment()
+    target = find_target()
+    if target.stack:
+        _become_extra(target.stack, "-".join(["extra", *(each.value for each in queue or ())]))
     log_json(target.settings.log_level)
     if until_input_ends:
         _end_with_input()
@@ -44,6 +49,14 @@ def api_command() -> None:
 
     target = Target.from_environment()
     run_api(target.settings, target.temporal)
+
+
+def _become_extra(stack: Stack, name: str) -> None:
+    """Begin anew as a worker of this lab, typed by hand: found by its name, and led nowhere else by the shell."""
+    from orderkit.stack.environment import inherited_environment
+
+    environment = inherited_environment() | stack.environment_of_extra(name)
+    os.execve(sys.executable, [sys.executable, "-m", "orderkit", *sys.argv[1:]], environment)  # noqa: S606 - this command
 
 
 def _end_with_input() -> None:

@@ -77,7 +77,7 @@ def lab_command(
     port: Annotated[int, typer.Option(help="JupyterLab's port; a free one where it is taken.")] = 8888,
 ) -> None:
     """Start everything and open JupyterLab on the first notebook. Ctrl-C stops it all; nothing is lost."""
-    from orderkit.stack.jupyter import FIRST_NOTEBOOK, Jupyter, lay_notebooks
+    from orderkit.stack.jupyter import FIRST_NOTEBOOK, Jupyter, lay_notebooks, open_browser
 
     folder, laid = lay_notebooks(Path.cwd())
     if laid:
@@ -90,8 +90,8 @@ def lab_command(
                 out.print(table(("", ""), _places(stack).items()))
                 out.print(f"\nJupyterLab: [bold]{url}[/]", soft_wrap=True)
                 out.print("Ctrl-C stops everything; your work and the orders stay.")
-                if browser:
-                    typer.launch(url)
+                if browser and not open_browser(url):
+                    out.print("There is no display here: open this address in a browser.")
                 with suppress(KeyboardInterrupt):  # the usual way to end it, so no failure
                     jupyter.wait()
         finally:

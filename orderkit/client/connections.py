@@ -52,12 +52,14 @@ async def open_connections(
     """To the API; closed at the end."""
 
     def http(seconds: float) -> httpx.AsyncClient:
-        # No proxy of the environment's: the API is on this machine, or named on purpose.
+        # No proxy of the environment's: the API is on this machine, or named on purpose. Without TLS, no certificates
+        # and no SSLKEYLOGFILE either: broken ones would end us for nothing.
         return httpx.AsyncClient(
             base_url=base_url,
             headers={"X-API-Key": key} if key else {},
             timeout=httpx.Timeout(seconds, pool=_QUEUE_SECONDS),
             trust_env=False,
+            verify=base_url.startswith("https:"),
             transport=transport,
         )
 

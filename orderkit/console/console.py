@@ -18,7 +18,7 @@ from orderkit.console.html import plain_html
 from orderkit.console.state import Change, ConsoleState
 from orderkit.console.table import orders_frame
 from orderkit.console.view import View
-from orderkit.console.workers import ANNOUNCEMENTS, control, count
+from orderkit.console.workers import ANNOUNCEMENTS, control, running
 from orderkit.errors import LabError, OrderkitError
 from orderkit.stack.controls import WorkerControl
 
@@ -251,9 +251,9 @@ class Console:
             await asyncio.sleep(_WORKERS_SECONDS)
 
     async def _count(self, workers: WorkerControl) -> None:
-        running = await count(workers)
-        if running != self.state.workers:
-            self.state = replace(self.state, workers=running)
+        count, extra = await running(workers)
+        if (count, extra) != (self.state.workers, self.state.extra_workers):
+            self.state = replace(self.state, workers=count, extra_workers=extra)
             self._show()
 
     def _show(self, tick: bool = False) -> None:

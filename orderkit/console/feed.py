@@ -10,7 +10,7 @@ from typing import Any
 
 from orderkit.console.state import AttemptsRead, Change, ConsoleAttempt, EventRow, OrderRow
 from orderkit.errors import DependencyUnavailable
-from orderkit.store.console import check_alive, read_orders, recent_order_ids
+from orderkit.store.console import check_alive, count_others, read_orders, recent_order_ids
 from orderkit.store.database import AWAY, Connection
 from orderkit.store.notifications import Notification, listening
 from orderkit.store.rows import Row, to_address
@@ -45,6 +45,8 @@ class Feed:
         self._order_ids: set[str] = set()
         self._whole: set[str] = set()  # orders of which nothing is missing
         self._open: set[str] = set()
+        self._known: set[str] = set()
+        self._others = 0
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -67,6 +69,7 @@ class Feed:
             behind = [*reversed(recent), *sorted(self._open.difference(recent))]
             for first in range(0, len(behind), _WHOLE_AT_ONCE):
                 await self._read(connection, [], behind[first : first + _WHOLE_AT_ONCE])
+            await self._count_others(connection)
             self._told(None)
             while True:
                 await self._wait(connection)
@@ -74,8 +77,16 @@ class Feed:
                 self._event_ids.clear()
                 self._order_ids.clear()
                 if event_ids:
+                    known = len(self._known)
                     await self._read(connection, event_ids, order_ids)
+                    if self._others and len(self._known) > known:  # it may have been one of the others
+                        await self._count_others(connection)
                     await asyncio.sleep(_GATHER_SECONDS)
+
+    async def _count_others(self, connection: Connection) -> None:
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            self._others = await count_others(connection, sorted(self._known))
+        self._changed(Change(others=self._others))
 
     async def _wait(self, connection: Connection) -> None:
         """For news; raises one of AWAY when the connection is gone."""
@@ -100,6 +111,7 @@ class Feed:
         async with asyncio.timeout(_ANSWER_SECONDS):
             change = to_change(await read_orders(connection, event_ids, order_ids))
         for order in change.orders:
+            self._known.add(order.order_id)
             if order.order_id in order_ids:
                 self._whole.add(order.order_id)
             if order.closed_at is None:

@@ -10,6 +10,7 @@ from orderkit.analysis.palette import ATTEMPT_COLOURS, GREY, OPEN, ORDER_COLOURS
 from orderkit.console.state import STARTING, ConsoleOrder, ConsoleState, EventRow
 from orderkit.core.orders import OrderState
 from orderkit.core.steps import POLICY_STEPS, Step
+from orderkit.stack.controls import told_workers
 
 _MOST_EVENTS = 80
 
@@ -25,6 +26,14 @@ def list_head_html() -> str:
     """The steps' names over the chips."""
     names = "".join(f'<span class="okc-name"><i>{step}</i></span>' for step in POLICY_STEPS)
     return f'<div class="okc-row okc-dim">{names}<span class="okc-last">left, or end</span></div>'
+
+
+def list_foot_html(listed: int, known: int, others: int) -> str:
+    """What the list leaves out; empty when it has everything."""
+    if listed == known and not others:
+        return ""
+    rest = " <code>console.table()</code> has more." if listed < known else ""
+    return f'<div class="okc-dim">{listed} of {known + others:,} orders are listed.{rest}</div>'
 
 
 def badge(state: str) -> str:
@@ -46,16 +55,20 @@ def head_html(state: ConsoleState) -> str:
         for name, count in state.counts.items()
         if count or name in ("running", "shipped")
     )
-    return f'<div class="okc-head"><span>{link}</span><span class="okc-counts">{counts}</span>{_balance(state)}</div>'
+    covered = f'<span class="okc-dim">{state.covered}:</span>' if state.others else ""
+    return (
+        f'<div class="okc-head"><span>{link}</span>{covered}<span class="okc-counts">{counts}</span>'
+        f"{_balance(state)}</div>"
+    )
 
 
-def workers_html(workers: int | None) -> str:
-    """How many workers run."""
+def workers_html(workers: int | None, extra: Sequence[str] = ()) -> str:
+    """How many workers run, and the names of those beside the lab's own."""
     if workers is None:
         return '<span class="okc-workers okc-dim">workers: elsewhere</span>'
-    if not workers:
+    if not workers and not extra:
         return '<b class="okc-workers okc-bad">✖ no worker</b>'
-    return f'<span class="okc-workers"><b class="okc-good">●</b> {workers} worker{"s" * (workers != 1)}</span>'
+    return f'<span class="okc-workers"><b class="okc-good">●</b> {escape(told_workers(workers, extra))}</span>'
 
 
 def message_html(kind: str, text: str) -> str:
@@ -110,7 +123,7 @@ def plain_html(state: ConsoleState) -> str:
     rows = "".join(_plain_row(order) for order in state.newest_first)
     balance = state.balance
     caption = (
-        f"{len(state.orders)} orders; charged {money(balance.charged_cents)}, "
+        f"{state.covered if state.others else f'{len(state.orders)} orders'}; charged {money(balance.charged_cents)}, "
         f"refunded {money(balance.refunded_cents)}, kept {money(balance.kept_cents)}"
     )
     return f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
@@ -185,7 +198,7 @@ def _balance(state: ConsoleState) -> str:
     balance = state.balance
     wrong = f' <b class="okc-bad">✖ wrong: {escape(", ".join(balance.wrong[:3]))}</b>' if balance.wrong else ""
     return (
-        f'<span class="okc-balance" title="the payment provider\'s own ledger over these orders; '
+        f'<span class="okc-balance" title="the payment provider\'s own ledger over {state.covered}; '
         f'{money(balance.open_cents)} of what it keeps is for orders that have not ended">ledger: '
         f"charged <b>{money(balance.charged_cents)}</b> − refunded <b>{money(balance.refunded_cents)}</b> "
         f"= kept <b>{money(balance.kept_cents)}</b>{wrong}</span>"

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import ipywidgets as widgets
 
-from orderkit.console.html import list_head_html, row_html
+from orderkit.console.html import list_foot_html, list_head_html, row_html
 from orderkit.console.state import ConsoleOrder
 
 _MOST_ROWS = 60
@@ -46,7 +46,7 @@ def _short(order_id: str) -> str:
 
 
 class OrderList:
-    """The last 60, newest first. `select` gets the id of the order whose button is clicked."""
+    """The last 60, newest first; below, how many more there are. `select` gets the id of a clicked order."""
 
     def __init__(self, select: Callable[[str], None]) -> None:
         self._select = select
@@ -61,7 +61,8 @@ class OrderList:
         gap = widgets.HTML(layout=widgets.Layout(width="90px", flex="0 0 auto"))
         head = widgets.HBox([gap, widgets.HTML(list_head_html(), layout=self._shared["steps"])])
         head.layout = widgets.Layout(flex="0 0 auto", overflow="visible")
-        self.root = widgets.VBox([head, self._scrolled])
+        self.foot = widgets.HTML(layout=widgets.Layout(flex="0 0 auto"))
+        self.root = widgets.VBox([head, self._scrolled, self.foot])
 
     def html_of(self, order_id: str) -> str:
         """What the list shows of an order; empty when it isn't in it."""
@@ -71,8 +72,15 @@ class OrderList:
         """As a person would."""
         self._rows[order_id].button.click()
 
-    def show(self, orders: Mapping[str, ConsoleOrder], picked: str | None, now: datetime, tick: bool = False) -> None:
-        """Show what is new; on a tick, also what only time has changed."""
+    def show(
+        self,
+        orders: Mapping[str, ConsoleOrder],
+        picked: str | None,
+        now: datetime,
+        tick: bool = False,
+        others: int = 0,
+    ) -> None:
+        """Show what is new; on a tick, also what only time has changed. `others`: orders that nobody has read."""
         added: list[_Row] = []
         for order_id, order in orders.items():
             row = self._rows.get(order_id)
@@ -85,6 +93,7 @@ class OrderList:
                 row.show(order, now)
         if added:
             self._scrolled.children = (*self._scrolled.children, *(row.root for row in added))
+        self.foot.value = list_foot_html(len(self._rows), len(orders), others)
         for order_id, row in self._rows.items():
             row.pick(order_id == picked)
 

@@ -86,6 +86,7 @@ class Change:
     orders: tuple[OrderRow, ...] = ()
     events: tuple[EventRow, ...] = ()
     attempts: tuple[AttemptsRead, ...] = ()
+    others: int | None = None  # how many orders were not read; None: as many as before
 
 
 @dataclass(frozen=True)
@@ -214,6 +215,8 @@ class ConsoleState:
     selected: str | None = None
     trouble: str | None = "connecting to PostgreSQL"  # None: news is pushed; else why not
     workers: int | None = None  # None: nobody told
+    extra_workers: tuple[str, ...] = ()  # beside the lab's own, by name
+    others: int = 0  # older orders, which the console has not read
 
     def after(self, change: Change) -> ConsoleState:
         """The state once the console has read this. Orders that it doesn't touch stay the same objects."""
@@ -230,7 +233,15 @@ class ConsoleState:
             order = orders.get(order_id) or ConsoleOrder(order_id)
             if any(event.id not in order.events for event in events):
                 orders[order_id] = replace(order, events={**order.events, **{event.id: event for event in events}})
-        return replace(self, orders=orders)
+        return replace(self, orders=orders, others=self.others if change.others is None else change.others)
+
+    @property
+    def covered(self) -> str:
+        """Which orders counts and sums are of: `all 7 orders`, or `the newest 60 of 1,234 orders`."""
+        known = len(self.orders)
+        if self.others:
+            return f"the newest {known:,} of {known + self.others:,} orders"
+        return f"all {known:,} orders"
 
     @property
     def selection(self) -> ConsoleOrder | None:

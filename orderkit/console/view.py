@@ -60,8 +60,8 @@ class View:
     def show(self, state: ConsoleState, now: datetime, busy: frozenset[str], tick: bool = False) -> None:
         """Show the state; what has not changed is not sent."""
         self.head.value = head_html(state)
-        self.workers.value = workers_html(state.workers)
-        self.list.show(state.orders, state.selected, now, tick)
+        self.workers.value = workers_html(state.workers, state.extra_workers)
+        self.list.show(state.orders, state.selected, now, tick, state.others)
         self.panel.show(state.selection, now, tick)
         self.lock(busy)
 

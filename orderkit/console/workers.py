@@ -28,9 +28,9 @@ async def control(button: str, workers: WorkerControl) -> str:
             return "One worker polls both task queues"
 
 
-async def count(workers: WorkerControl) -> int:
-    """In a thread: it asks the supervisor, which may take a moment. None run when nobody answers."""
+async def running(workers: WorkerControl) -> tuple[int, tuple[str, ...]]:
+    """How many run, and the names of those beside them. In a thread: it takes a moment. None where nobody answers."""
     try:
-        return await asyncio.to_thread(lambda: workers.count)
+        return await asyncio.to_thread(lambda: (workers.count, tuple(workers.extra)))
     except OrderkitError:
-        return 0
+        return 0, ()

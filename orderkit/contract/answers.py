@@ -133,6 +133,7 @@ class OrderPage(_Answer):
 
     orders: list[OrderLine]
     next_cursor: str | None
+    total: int | None = Field(None, description="how many there are on all pages; told on the first page only")
 
 
 class Event(_Answer):

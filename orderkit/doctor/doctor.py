@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from orderkit.doctor.machine import Check, check_folder, check_platform, check_ports, check_programs
 from orderkit.errors import DependencyUnavailable, LabError, OrderkitError, UnsupportedDatabase
 from orderkit.settings import find_home
-from orderkit.stack.processes import processes_of, tree
-from orderkit.stack.readiness import QUEUES, health, live_pollers
+from orderkit.stack.processes import label, processes_of
+from orderkit.stack.readiness import QUEUES, health, live_pollers, poller_name
 from orderkit.stack.stack import Stack, find_stack
 from orderkit.stack.status import status
 from orderkit.stack.target import Target, is_elsewhere
@@ -61,11 +61,9 @@ def _check_processes(home: Path, stack: Stack | None) -> Iterator[Check]:
         detail = f"{row.state}" + (f", pid {row.pid}, {row.memory_mb:.0f} MB" if row.pid else "")
         log = f" Its log: {stack.log(row.name)}" if stack else ""
         yield Check(row.name, fine, f"{detail}{': ' + row.problem if row.problem else ''}", f"{_UP}.{log}")
-    supervised = tree(stack.supervisor.pid()) if stack and stack.alive() else set()
-    strays = [
-        f"{process.name()} (pid {process.pid})" for process in processes_of(home) if process.pid not in supervised
-    ]
-    yield Check("stray processes", not strays, ", ".join(strays) or "none", "orderkit down")
+    found = stack.extra() if stack and stack.alive() else processes_of(home)
+    strays = [f"{label(process)} (pid {process.pid})" for process in found]
+    yield Check("stray processes", not strays, ", ".join(strays) or "none", _UP)
 
 
 async def _check_services(target: Target, remedy: str) -> list[Check]:
@@ -115,7 +113,8 @@ async def _check_temporal(target: Target, remedy: str) -> AsyncIterator[Check]:
         except DependencyUnavailable as error:
             yield Check(f"queue {queue}", False, str(error), mend)
             continue
-        detail = f"polled by {', '.join(who)}" if who else "no worker polls it: orders wait"
+        names = map(poller_name, who) if target.stack else who
+        detail = f"polled by {', '.join(names)}" if who else "no worker polls it: orders wait"
         yield Check(f"queue {queue}", bool(who), detail, remedy or "start a worker: orderkit worker")
     yield await check_workflows(client)
 

@@ -19,7 +19,7 @@ from orderkit.lab.display import Audit, Links, Order
 from orderkit.lab.forgotten_await import notice_forgotten_await
 from orderkit.lab.interrupts import make_interruptible
 from orderkit.lab.orders import Orders
-from orderkit.lab.progress import with_progress
+from orderkit.lab.progress import passing, with_progress
 from orderkit.lab.tables import Tables
 from orderkit.settings import find_home
 from orderkit.stack.controls import ServerControl, WorkerControl
@@ -43,6 +43,16 @@ notice_forgotten_await()  # here, since `Lab.start()` itself can lack its await
 _COMPOSE_UI = "http://127.0.0.1:8080"  # where docker-compose.yml publishes Temporal's UI
 
 
+_homes_set: dict[str, str] = {}  # what Lab.start put into ORDERKIT_HOME: nobody's wish
+
+
+def _forget_lost_home() -> None:
+    """Where the folder around the last lab was moved away, look for the lab anew instead of making the folder again."""
+    told = os.environ.get("ORDERKIT_HOME", "")
+    if told and told == _homes_set.get("last") and not Path(told).parent.is_dir():
+        del os.environ["ORDERKIT_HOME"]
+
+
 class Lab:
     """`lab = await Lab.start()`, then `lab.orders`, `lab.workers`, `lab.postgres`, `lab.charts` …
 
@@ -59,10 +69,10 @@ class Lab:
         tables = Tables(api, self.open_pool)
         self.orders = Orders(api, tables, self.connect_temporal, stack.ui_url if stack else _COMPOSE_UI)
         self.charts = Charts(self.orders, tables)
-        self.workers = WorkerControl(self._own_stack)
-        self.postgres = ServerControl("postgres", self._own_stack)
-        self.temporal = ServerControl("temporal", self._own_stack)
-        self.api = ServerControl("api", self._own_stack)
+        self.workers = WorkerControl(self._own_stack, passing)
+        self.postgres = ServerControl("postgres", self._own_stack, passing)
+        self.temporal = ServerControl("temporal", self._own_stack, passing)
+        self.api = ServerControl("api", self._own_stack, passing)
 
     @classmethod
     async def start(cls, home: Path | str | None = None) -> Self:
@@ -72,12 +82,13 @@ class Lab:
         ORDERKIT_HOME for the kernel, so that `!orderkit order list` in a cell means the same lab.
         """
         make_interruptible()
+        _forget_lost_home()
         home = _folder(home)
         if is_elsewhere():
             return cls(Target.from_environment())
         stack = find_stack(home) if home.is_dir() else None
         stack = await _up(home, quiet=stack is not None and stack.alive())
-        os.environ["ORDERKIT_HOME"] = str(home)
+        os.environ["ORDERKIT_HOME"] = _homes_set["last"] = str(home)
         return cls(Target.of_stack(stack))
 
     @property
@@ -148,12 +159,14 @@ class Lab:
         if self._stack is None:
             return {}
         try:
-            known = self._stack.supervisor.processes()
+            known, extra = self._stack.supervisor.processes(), self.workers.extra
         except LabError:
             return {"the lab": "stopped; start it: lab = await Lab.start()"}
         shown = sorted((PROGRAMS.index(name.partition("-")[0]), name) for name in known if known[name].started_at)
         states = {name: known[name].state for _, name in shown}
-        return {name: "running" if state == "starting" else state for name, state in states.items()}
+        return {name: "running" if state == "starting" else state for name, state in states.items()} | dict.fromkeys(
+            extra, "running"
+        )
 
     def _own_stack(self) -> Stack:
         if self._stack is None:
@@ -185,7 +198,7 @@ class Lab:
 
 
 def _folder(home: Path | str | None) -> Path:
-    return Path(home).expanduser().resolve() if home else find_home()
+    return (Path(home).expanduser() if home else find_home()).resolve()
 
 
 async def _up(home: Path, quiet: bool) -> Stack:

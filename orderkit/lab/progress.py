@@ -1,48 +1,108 @@
-"""One line that changes while a blocking call is at work; nothing outside of a notebook, or when asked to be quiet."""
+"""One line that changes while a blocking call is at work; nothing outside of a notebook."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from html import escape
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
 _LOOK_SECONDS = 0.2
+_PATIENCE_LOOKS = 6  # nobody looks at a cell that shows nothing for longer than about a second
 
 
 async def with_progress(work: Callable[[Callable[[str], None]], T], *, quiet: bool) -> T:
-    """Run `work(tell)` in a thread; what it tells last is shown."""
-    told = ["Starting the lab"]
+    """Run `work(tell)` in a thread; what it tells last is shown. `quiet`: only if it takes long, and meanwhile."""
+    told = ["Looking at the lab" if quiet else "Starting the lab"]
     task = asyncio.create_task(asyncio.to_thread(work, told.append))
-    line = None if quiet else _Line()
+    line: _Line = _PassingLine() if quiet else _LastingLine()
+    looks = 0
     try:
         while not task.done():
-            if line:
+            looks += 1
+            if not quiet or looks > _PATIENCE_LOOKS:
                 line.show(f"{told[-1]} …")
             await asyncio.wait({task}, timeout=_LOOK_SECONDS)
         return await task
     finally:
-        if line and task.done():
-            line.show("The lab is up." if task.exception() is None else "The lab did not start.")
+        if task.done():
+            line.end("The lab is up." if task.exception() is None else "The lab did not start.")
 
 
-class _Line:
+@asynccontextmanager
+async def passing(text: str) -> AsyncIterator[None]:
+    """Show a line while the block is at work, if it takes longer than about a second; nothing stays of it."""
+    line = _PassingLine()
+    later = asyncio.get_running_loop().call_later(_PATIENCE_LOOKS * _LOOK_SECONDS, line.show, f"{text} …")
+    try:
+        yield
+    finally:
+        later.cancel()
+        line.end("")
+
+
+class _Line(Protocol):
+    def show(self, text: str) -> None:
+        """What is going on now."""
+
+    def end(self, text: str) -> None:
+        """What has come of it."""
+
+
+class _LastingLine:
+    """Part of the cell's output."""
+
     def __init__(self) -> None:
         self._handle: Any = None
         self._shown = ""
 
     def show(self, text: str) -> None:
-        try:
-            from IPython.core.getipython import get_ipython
-            from IPython.display import display
-        except ImportError:
-            return
-        if get_ipython() is None or text == self._shown:
+        display = _display()
+        if display is None or text == self._shown:
             return
         self._shown = text
         both = {"text/plain": text, "text/html": f"<p>{escape(text)}</p>"}
         if self._handle is None:
-            self._handle = display(both, raw=True, display_id=True)  # type: ignore[no-untyped-call]
+            self._handle = display(both, raw=True, display_id=True)
         else:
             self._handle.update(both, raw=True)
+
+    def end(self, text: str) -> None:
+        self.show(text)
+
+
+class _PassingLine:
+    """A widget without any text of its own: a notebook that is compared with what it stored has none to compare."""
+
+    def __init__(self) -> None:
+        self._widget: Any = None
+        self._handle: Any = None
+
+    def show(self, text: str) -> None:
+        display = _display()
+        if display is None:
+            return
+        if self._widget is None:
+            import ipywidgets as widgets
+
+            self._widget = widgets.HTML()
+            kind = "application/vnd.jupyter.widget-view+json"
+            self._handle = display({kind: self._widget._repr_mimebundle_()[kind]}, raw=True, display_id=True)
+        self._widget.value = f"<p>{escape(text)}</p>"
+
+    def end(self, text: str) -> None:
+        if self._widget is not None:
+            self._handle.update({}, raw=True)  # else a saved notebook would look for the widget
+            self._widget.close()
+
+
+def _display() -> Any:
+    """IPython's, in a notebook; else None."""
+    try:
+        from IPython.core.getipython import get_ipython
+        from IPython.display import display
+    except ImportError:
+        return None
+    return None if get_ipython() is None else display

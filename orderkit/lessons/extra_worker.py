@@ -31,13 +31,13 @@ class ExtraWorker:
 
 
 async def hire(lab: Lab, queue: str) -> ExtraWorker:
-    """Start `orderkit worker --queue …` on the lab's servers; interrupting a cell does not end it.
+    """Start `orderkit worker --queue …` on the lab's servers, in place of one hired before; a Ctrl-C does not end it.
 
     Its standard input ends when the kernel is gone, however that died; then it ends, too.
     """
     check_choice("queue", queue, (ORDER_QUEUE, SHIPPING_QUEUE))
     command = [sys.executable, "-m", "orderkit", "worker", "--queue", queue, "--until-input-ends"]
-    environment = os.environ | lab.environment
+    environment = await lab.workers.make_room(f"extra-{queue}") if lab.environment else dict(os.environ)
     process = await asyncio.create_subprocess_exec(
         *command, env=environment, stdin=PIPE, stdout=DEVNULL, stderr=DEVNULL, start_new_session=True
     )

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass
 
+import psutil
+
 from orderkit.errors import LabError
+from orderkit.stack.environment import inherited_environment
+from orderkit.stack.processes import label
 from orderkit.stack.readiness import Readiness, health
 from orderkit.stack.stack import Stack
 from orderkit.stack.tcp_ports import LOOPBACK
@@ -16,6 +21,11 @@ SERVES_WITHIN_SECONDS = 30.0
 _LOOK_SECONDS = 0.05
 
 FindStack = Callable[[], Stack]  # raises LabError where the servers are not this lab's
+Announce = Callable[[str], AbstractAsyncContextManager[None]]  # tells the person what a long wait is for
+
+
+def _to_nobody(_: str) -> AbstractAsyncContextManager[None]:
+    return nullcontext()
 
 
 @dataclass(frozen=True)
@@ -24,14 +34,16 @@ class ServerControl:
 
     name: str
     _stack: FindStack
+    _announce: Announce = _to_nobody
 
     async def kill(self, *, wait: bool = True) -> None:
         """SIGKILL. Returns when the supervisor has replaced it and the new one serves, or at once without `wait`."""
         stack = self._stack()
         killed = await asyncio.to_thread(stack.kill, self.name)
         if wait:
-            await asyncio.to_thread(stack.wait_running, self.name, other_than=killed)
-            await _serving(stack, self.name)
+            async with self._announce(f"Waiting until {self.name} serves again"):
+                await asyncio.to_thread(stack.wait_running, self.name, other_than=killed)
+                await _serving(stack, self.name)
 
     def __repr__(self) -> str:
         return f"{self.name}: {self._stack().supervisor.info(self.name).state}"
@@ -42,35 +54,61 @@ class WorkerControl:
     """The worker processes, called worker-0, worker-1 …"""
 
     _stack: FindStack
+    _announce: Announce = _to_nobody
 
     @property
     def count(self) -> int:
         """How many run."""
         return len(self._stack().workers())
 
+    @property
+    def extra(self) -> list[str]:
+        """The names of workers beside the lab's own, which a notebook or a person started."""
+        return sorted({label(process) for process in self._stack().extra()})
+
     async def kill(self, *, wait: bool = True) -> None:
-        """SIGKILL to each of them. Returns when new ones poll both task queues, or at once without `wait`."""
+        """SIGKILL to each of them, extra ones too. Returns when new ones poll both task queues, or at once."""
         stack = self._stack()
+        for process in await asyncio.to_thread(stack.extra):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         names = _running(stack)
         killed = {name: await asyncio.to_thread(stack.kill, name) for name in names}
         if wait:
-            for name, pid in killed.items():
-                await asyncio.to_thread(stack.wait_running, name, other_than=pid)
-            await _ready(stack).workers(names)
+            async with self._announce("Waiting until new workers poll both task queues"):
+                for name, pid in killed.items():
+                    await asyncio.to_thread(stack.wait_running, name, other_than=pid)
+                await _ready(stack).workers(names)
 
     async def stop(self) -> None:
-        """Stop them gracefully, and for good: nobody polls the task queues until `start`."""
+        """Stop them gracefully, extra ones too, and for good: nobody polls the task queues until `start`."""
         stack = self._stack()
-        await asyncio.gather(*(asyncio.to_thread(stack.stop_program, name) for name in stack.workers()))
+        own = (asyncio.to_thread(stack.stop_program, name) for name in stack.workers())
+        async with self._announce("Waiting until the workers have stopped"):
+            await asyncio.gather(asyncio.to_thread(stack.end_extra), *own)
 
     async def start(self, count: int = 1) -> None:
-        """Let exactly this many run; returns when they poll both task queues."""
+        """Let exactly this many run, and no extra ones; returns when they poll both task queues."""
         stack = self._stack()
-        names = await asyncio.to_thread(stack.scale_workers, count)
-        await _ready(stack).workers(names)
+        async with self._announce("Waiting until the workers poll both task queues"):
+            await asyncio.to_thread(stack.end_extra)
+            names = await asyncio.to_thread(stack.scale_workers, count)
+            await _ready(stack).workers(names)
+
+    async def make_room(self, name: str) -> dict[str, str]:
+        """End the extra worker of this name, if there is one; returns the environment for the next."""
+        stack = self._stack()
+        async with self._announce(f"Waiting until {name} has stopped"):
+            await asyncio.to_thread(stack.end_extra, name)
+        return inherited_environment() | stack.environment_of_extra(name)
 
     def __repr__(self) -> str:
-        return f"{self.count} worker{'s' * (self.count != 1)}"
+        return told_workers(self.count, self.extra)
+
+
+def told_workers(count: int, extra: Sequence[str]) -> str:
+    """`1 worker`, `0 workers and extra-order-tq`."""
+    return " and ".join([f"{count} worker{'s' * (count != 1)}", *extra])
 
 
 def _running(stack: Stack) -> list[str]:

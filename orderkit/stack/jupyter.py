@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import secrets
@@ -10,21 +11,22 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from threading import Thread
 from types import TracebackType
 from typing import Self
 
-import httpx
 import psutil
 
 from orderkit.errors import LabError
+from orderkit.stack.environment import inherited_environment
 from orderkit.stack.processes import end
-from orderkit.stack.programs import inherited_environment
 from orderkit.stack.stack import Stack
-from orderkit.stack.tcp_ports import another, is_free
+from orderkit.stack.tcp_ports import LOOPBACK, another, is_free, listens
 
 FIRST_NOTEBOOK = "00_start_here.ipynb"
 _FOLDER = "jupyter"
 _STARTER = "ORDERKIT_JUPYTER_STARTER"
+_TRIES = 4
 
 
 def shipped_notebooks() -> Path:
@@ -63,13 +65,25 @@ def end_orphans(home: Path) -> list[str]:
     return ["jupyter"] * bool(orphans)
 
 
+def open_browser(url: str) -> bool:
+    """Show it in the person's browser, which never gets this terminal; False where no browser has a place to show."""
+    shows = ("DISPLAY", "WAYLAND_DISPLAY", "WSL_DISTRO_NAME", "BROWSER")
+    if sys.platform.startswith("linux") and not any(os.environ.get(name) for name in shows):
+        return False
+    command = [sys.executable, "-m", "webbrowser", url]
+    nowhere = subprocess.DEVNULL
+    browser = subprocess.Popen(command, stdin=nowhere, stdout=nowhere, stderr=nowhere, start_new_session=True)
+    Thread(target=browser.wait, daemon=True).start()
+    return True
+
+
 class Jupyter:
     """`with Jupyter(stack, folder, port) as jupyter: jupyter.wait()`; ends with the block."""
 
     def __init__(self, stack: Stack, folder: Path, port: int = 8888) -> None:
         self._stack = stack
         self._folder = folder
-        self.port = port if is_free(port) else 0
+        self.port = port
         self.token = secrets.token_urlsafe(24)
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -78,15 +92,23 @@ class Jupyter:
         return f"http://127.0.0.1:{self.port}/lab/tree/{notebook}?token={self.token}"
 
     def __enter__(self) -> Self:
-        if not self.port:
-            self.port = another({})
+        for _ in range(_TRIES):
+            if not self.port or not is_free(self.port):
+                self.port = another({})
+            if self._serves():
+                return self
+        raise LabError(f"JupyterLab did not start; its log: {self._stack.log('jupyter')}")
+
+    def _serves(self) -> bool:
+        """Start it, and wait; False when somebody else took its port in the same moment."""
         own = self._stack.home / _FOLDER
         # JupyterLab would ask whether it may fetch news, on top of the lesson.
         overrides = own / "config" / "labconfig" / "default_setting_overrides.json"
         overrides.parent.mkdir(parents=True, exist_ok=True)
         overrides.write_text(json.dumps({"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}))
         environment = {
-            **inherited_environment(),
+            # Without another installation's folders: their kernel called python3 would run our lessons.
+            **{name: value for name, value in inherited_environment().items() if not name.startswith("JUPYTER")},
             "ORDERKIT_HOME": str(self._stack.home),  # enough for notebooks and terminals: a lab that runs is theirs
             _STARTER: str(os.getpid()),
             "JUPYTER_TOKEN": self.token,
@@ -116,25 +138,37 @@ class Jupyter:
                 command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
         try:
-            self._wait_ready()
+            if self._is_ready():
+                return True
+            self._end()
         except BaseException:
             self._end()
             raise
-        return self
+        return False
 
-    def _wait_ready(self, timeout_seconds: float = 60) -> None:
+    def _is_ready(self, timeout_seconds: float = 60) -> bool:
+        """Wait until it answers; False when its port is another's. Raises LabError when it died of something else."""
         assert self._process is not None
-        url = f"http://127.0.0.1:{self.port}/api/status"
         deadline = time.monotonic() + timeout_seconds
-        with httpx.Client(trust_env=False, headers={"Authorization": f"token {self.token}"}) as client:
-            while time.monotonic() < deadline and self._process.poll() is None:
-                try:
-                    if client.get(url).is_success:
-                        return
-                except httpx.TransportError:
-                    pass
-                time.sleep(0.1)
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                if is_free(self.port):
+                    break
+                return False
+            if listens(self._process.pid, self.port) and self._answers():
+                return True
+            time.sleep(0.1)
         raise LabError(f"JupyterLab did not start; its log: {self._stack.log('jupyter')}")
+
+    def _answers(self) -> bool:
+        connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=5)
+        try:
+            connection.request("GET", "/api/status", headers={"Authorization": f"token {self.token}"})
+            return connection.getresponse().status == http.client.OK
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
 
     def wait(self) -> None:
         """Until JupyterLab ends."""

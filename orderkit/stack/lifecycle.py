@@ -71,7 +71,7 @@ def up(
                 if stack is None or not adopted:
                     stack = _launch(home, extra, preferred, progress)
                 else:
-                    _adopt(stack, extra)
+                    _adopt(stack, extra, progress)
                 wanted = _wanted(programs, workers, extra)
                 asyncio.run(_serve(stack, wanted, Readiness(stack, deadline, progress), migrate))
                 return stack
@@ -98,6 +98,7 @@ def _launch(home: Path, extra: Sequence[Program], preferred: Mapping[str, int], 
     """A new supervisord, with PostgreSQL's and Temporal's data ready for them."""
     if leftovers := end_everything(home):
         progress(f"Ended what an earlier lab had left: {', '.join(leftovers)}")
+    postgres.forget_stranger(home)
     before = find_stack(home)
     ports, notices = choose(before.ports if before else None, preferred)
     stack = Stack(home, ports, make_secrets(home))
@@ -129,9 +130,11 @@ def _configure(stack: Stack, extra: Sequence[Program]) -> None:
     write_private(stack.home / _CONFIGURATION, text)
 
 
-def _adopt(stack: Stack, extra: Sequence[Program]) -> None:
-    """Take over what runs: paused processes go on, new programs become known."""
+def _adopt(stack: Stack, extra: Sequence[Program], progress: Progress) -> None:
+    """Take over what runs: paused processes go on, new programs become known, workers beside the lab's own leave."""
     wake(processes_of(stack.home))
+    if strays := stack.end_extra():
+        progress(f"Ended what an earlier notebook had left: {', '.join(strays)}")
     if extra:
         _configure(stack, extra)
         stack.supervisor.reload()

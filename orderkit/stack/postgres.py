@@ -10,7 +10,10 @@ import subprocess
 from pathlib import Path
 from typing import TypedDict
 
+import psutil
+
 from orderkit.errors import LabError
+from orderkit.stack.environment import inherited_environment
 from orderkit.stack.processes import MARK, is_root
 from orderkit.stack.tcp_ports import LOOPBACK
 
@@ -56,7 +59,13 @@ def account(home: Path) -> str | None:
     if not is_root():
         return None
     data = home / DATA_FOLDER
-    return data.owner() if data.exists() else _ACCOUNT
+    try:
+        return data.owner() if data.exists() else _ACCOUNT
+    except KeyError:
+        raise LabError(
+            f"{data} belongs to the user id {data.stat().st_uid}, which has no account here: "
+            f"give it to one that has: chown -R {_ACCOUNT} {data}"
+        ) from None
 
 
 def script(port: int) -> str:
@@ -84,6 +93,23 @@ def is_initialised(home: Path) -> bool:
     return (home / DATA_FOLDER).exists()
 
 
+def forget_stranger(home: Path) -> None:
+    """Once nothing of the lab runs: remove a postmaster.pid whose number another program has got since.
+
+    PostgreSQL would take that program for its own server, and refuse to start.
+    """
+    note = home / DATA_FOLDER / "postmaster.pid"
+    try:
+        process = psutil.Process(abs(int(note.read_text().partition("\n")[0])))
+        stranger = process.name() != "postgres" or process.cwd() != str(home / DATA_FOLDER)
+    except (OSError, ValueError, psutil.NoSuchProcess):
+        return  # there is none, or PostgreSQL sees by itself that its server is gone
+    except psutil.AccessDenied:
+        stranger = False  # a postgres of somebody else's: let PostgreSQL judge
+    if stranger:
+        note.unlink(missing_ok=True)
+
+
 def initialise(home: Path, password: str, version: int = MAJOR_VERSION) -> None:
     """Make the cluster, with this password for its superuser; takes about a second."""
     # Made beside and renamed when complete: what is interrupted leaves nothing that looks like a cluster.
@@ -102,7 +128,7 @@ def initialise(home: Path, password: str, version: int = MAJOR_VERSION) -> None:
         *("--encoding=UTF8", "--locale=C"),
         *(("--locale-provider=builtin", "--builtin-locale=C.UTF-8") if version >= 17 else ()),
     ]
-    environment = os.environ | {MARK: str(home)}  # by which `down` finds it if we are killed meanwhile
+    environment = inherited_environment() | {MARK: str(home)}  # by which `down` finds it if we are killed meanwhile
     done = subprocess.run(
         command, **_as(user), cwd=unfinished, env=environment, capture_output=True, text=True, errors="replace"
     )
@@ -118,6 +144,8 @@ def permit(home: Path) -> list[str]:
     Returns a sentence for each folder that had to be changed outside of the home.
     """
     if not is_root():
+        if not is_initialised(home):
+            _check_own_account()
         return []
     user = account(home) or _ACCOUNT
     if not _exists(user):
@@ -144,8 +172,22 @@ def permit(home: Path) -> list[str]:
     return notices
 
 
-def _exists(user: str) -> bool:
+def _check_own_account() -> None:
     import pwd  # late, here and below: Windows lacks it
+
+    try:
+        pwd.getpwuid(os.geteuid())
+    except KeyError:
+        entry = f"me:x:{os.geteuid()}:{os.getegid()}::{Path.cwd()}:/bin/sh"
+        raise LabError(
+            f"your user id {os.geteuid()} has no account on this machine, and PostgreSQL cannot make its data folder "
+            f"without one: let root add it (echo '{entry}' >> /etc/passwd), or start the container with --user of an "
+            "account that it has"
+        ) from None
+
+
+def _exists(user: str) -> bool:
+    import pwd
 
     try:
         pwd.getpwnam(user)
@@ -176,5 +218,5 @@ def _last_words(process: subprocess.CompletedProcess[str]) -> str:
 
 def url(port: int, password: str, *, user: str = ROLE, database: str = DATABASE) -> str:
     """The URL of a database in this cluster; says all that libpq's own environment would add."""
-    options = "sslmode=disable&target_session_attrs=any"
+    options = "sslmode=disable&sslnegotiation=postgres&target_session_attrs=any&krbsrvname=postgres&gsslib=gssapi"
     return f"postgresql://{user}:{password}@{LOOPBACK}:{port}/{database}?{options}"

@@ -14,6 +14,8 @@ from orderkit.stack.supervision import SUPERVISORD
 
 # Every process of a lab carries its home in this variable. Not ORDERKIT_HOME: learners export that in their own shells.
 MARK = "ORDERKIT_LAB"
+# What the lab calls a process that its supervisord did not start: a worker of a notebook's, or of a person's terminal.
+NAME = "ORDERKIT_LAB_NAME"
 
 
 def processes_of(home: Path) -> list[psutil.Process]:
@@ -29,6 +31,13 @@ def processes_of(home: Path) -> list[psutil.Process]:
     for mine in (me, *me.parents()):
         found.pop(mine.pid, None)
     return [process for process in found.values() if alive(process)]
+
+
+def unsupervised(home: Path, supervisord: int) -> list[psutil.Process]:
+    """The processes of this lab that its supervisord (a pid) did not start: extra workers, and what was left behind."""
+    found = processes_of(home)
+    supervised = tree(supervisord)  # after looking: what it starts meanwhile was not found
+    return [process for process in found if process.pid not in supervised]
 
 
 def _belongs(process: psutil.Process, home: Path) -> bool:
@@ -116,7 +125,10 @@ def label(process: psutil.Process) -> str:
         if is_supervisord(process):
             return "supervisord"
         name = process.name()
-        return name if name == "postgres" else process.environ().get("SUPERVISOR_PROCESS_NAME", name)
+        if name == "postgres":
+            return name
+        told = process.environ()
+        return told.get(NAME) or told.get("SUPERVISOR_PROCESS_NAME", name)
     except psutil.Error:
         return f"pid {process.pid}"
 

@@ -6,7 +6,6 @@ a path meets the configuration's own syntax. Everything else is relative to the 
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orderkit.stack import postgres, temporal
+from orderkit.stack.environment import inherited_environment
 from orderkit.stack.processes import MARK
 from orderkit.stack.tcp_ports import LOOPBACK, TcpPorts
 
@@ -21,8 +21,6 @@ MAX_WORKERS = 8
 SERVERS = ("postgres", "temporal")
 CODEC_KEY = "codec.key"  # in the home; where it is, all of the lab encrypts what Temporal stores
 PROGRAMS = (*SERVERS, "worker", "api")
-# Temporal's own settings, libpq's (asyncpg reads them too), and a person's wish for other servers.
-_LEADS_ELSEWHERE = ("TEMPORAL_", "PG", "ORDERKIT_DATABASE_", "ORDERKIT_API_HOST", "ORDERKIT_API_PORT")
 # Not for the servers: what they keep is encrypted from them, too.
 _OURS = ("ORDERKIT_DATABASE_URL", "ORDERKIT_API_KEY", "ORDERKIT_CODEC_KEY", "ORDERKIT_CODEC_KEY_FILE")
 
@@ -51,11 +49,6 @@ def standard(home: Path, ports: TcpPorts) -> list[Program]:
     ]
 
 
-def inherited_environment() -> dict[str, str]:
-    """This process's environment, without what leads to other servers or changes how a lab's process connects."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(_LEADS_ELSEWHERE)}
-
-
 def environment(home: Path, ports: TcpPorts, database_url: str) -> dict[str, str]:
     """What a process must be told to use this lab."""
     codec_key = {"ORDERKIT_CODEC_KEY_FILE": str(home / CODEC_KEY)} if (home / CODEC_KEY).exists() else {}
@@ -72,7 +65,11 @@ def environment(home: Path, ports: TcpPorts, database_url: str) -> dict[str, str
 
 def supervised_environment(home: Path, ports: TcpPorts, database_url: str) -> dict[str, str]:
     """The environment of supervisord, which its children inherit."""
-    return inherited_environment() | {
+    # Temporal's server asks who runs it, and ends where neither the system nor the environment has a name.
+    person = {"USER": "orderkit", "HOME": str(home)}
+    return {
+        **person,
+        **inherited_environment(),
         **environment(home, ports, database_url),
         MARK: str(home),
         "ORDERKIT_LAB_PYTHON": sys.executable,
@@ -92,6 +89,7 @@ def configuration(programs: Sequence[Program], port: int, password: str) -> str:
             "logfile_backups": "1",
             "umask": "077",
             "nocleanup": "true",
+            "minfds": str(_open_files()),
         },
         "rpcinterface:supervisor": {
             "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface",
@@ -104,6 +102,14 @@ def configuration(programs: Sequence[Program], port: int, password: str) -> str:
         f"[{name}]\n" + "".join(f"{key}={value}\n" for key, value in section.items())
         for name, section in sections.items()
     )
+
+
+def _open_files() -> int:
+    """How many files supervisord and its children may have open: 1,024, or as many as this session allows."""
+    import resource  # late: Windows lacks it
+
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return 1_024 if hard == resource.RLIM_INFINITY else min(1_024, hard)
 
 
 def _section(program: Program, priority: int) -> Mapping[str, str]:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import socket
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import psutil
+
 from orderkit.core.steps import ORDER_QUEUE, SHIPPING_QUEUE
 from orderkit.errors import DependencyUnavailable, LabError, SettingsError
 from orderkit.stack import postgres
-from orderkit.stack.processes import processes_of
+from orderkit.stack.processes import alive, label
 from orderkit.stack.stack import Stack
 from orderkit.stack.tcp_ports import LOOPBACK, TITLES, is_free, listens
 from orderkit.temporal.server import is_serving, pollers
@@ -36,22 +39,31 @@ class PortLost(Exception):
 async def live_pollers(client: Client, queue: str, stack: Stack | None = None) -> list[str]:
     """The identities of the workers that poll this queue now, for workflow tasks and for activities.
 
-    Of a lab, only processes that run count; elsewhere, a worker that died a minute ago may still be listed.
+    Of a lab, only processes that run count, whoever started them; elsewhere, a worker that died a minute ago may still
+    be listed.
     """
     found = await pollers(client, queue, datetime.now(UTC) - timedelta(seconds=_POLL_SECONDS))
-    if stack is None:
-        return found
-    try:
-        running = {info.pid for info in stack.supervisor.processes().values()}
-    except LabError:
-        running = {process.pid for process in processes_of(stack.home)}
-    return [identity for identity in found if _pid(identity) in running]
+    return found if stack is None else [identity for identity in found if _runs(identity)]
 
 
 def _pid(identity: str) -> int | None:
     """The process of a worker, which the SDK calls pid@host unless told otherwise."""
     pid = identity.partition("@")[0]
     return int(pid) if pid.isdigit() else None
+
+
+def _runs(identity: str) -> bool:
+    """Whether it may still poll a lab's queue; what is not a process of this machine may."""
+    pid = _pid(identity)
+    if pid is None or identity.partition("@")[2] != socket.gethostname():
+        return True
+    return pid in psutil.pids() and alive(psutil.Process(pid))
+
+
+def poller_name(identity: str) -> str:
+    """A worker of this machine by its name in the lab: `worker-0 (12@laptop)`."""
+    pid = _pid(identity)
+    return f"{label(psutil.Process(pid))} ({identity})" if pid is not None and psutil.pid_exists(pid) else identity
 
 
 def health(host: str, port: int, timeout_seconds: float = 2) -> str:

@@ -17,7 +17,7 @@ from orderkit import __version__
 from orderkit.errors import LabError
 from orderkit.settings import Settings
 from orderkit.stack import postgres, programs, temporal
-from orderkit.stack.processes import wait_gone, wake
+from orderkit.stack.processes import MARK, NAME, end, label, unsupervised, wait_gone, wake
 from orderkit.stack.secrets import Secrets, read_secrets, write_private
 from orderkit.stack.supervision import RUNNING, ProcessInfo, Supervisor
 from orderkit.stack.tcp_ports import LOOPBACK, TcpPorts, moved
@@ -115,6 +115,21 @@ class Stack:
         """The workers that run."""
         known = self.supervisor.processes()
         return [name for name, info in known.items() if name.startswith("worker-") and info.state in RUNNING]
+
+    def environment_of_extra(self, name: str) -> dict[str, str]:
+        """The same for a worker beside the supervised ones: it is found by this name, and `down` ends it."""
+        return {**self.environment(), MARK: str(self.home), NAME: name}
+
+    def extra(self) -> list[psutil.Process]:
+        """What runs for this lab and was not started by its supervisord, above all extra workers; see `label`."""
+        return unsupervised(self.home, self.supervisor.pid())
+
+    def end_extra(self, name: str | None = None) -> list[str]:
+        """End those of this name, or all of them, gracefully and then by force; returns the names of what ran."""
+        ended = [process for process in self.extra() if name in (None, label(process))]
+        names = sorted({label(process) for process in ended})
+        end(ended)
+        return names
 
     def kill(self, program: str, *, restart: bool = True) -> int:
         """SIGKILL; returns the pid that died. supervisord starts it anew at once, unless `restart` is false."""

@@ -47,6 +47,8 @@ def _supervised(stack: Stack) -> list[ProgramStatus]:
             rows.append(
                 _row(info.name, state, info.pid or None, _url(stack, info.name), info.problem if not info.pid else "")
             )
+    extra = {process.pid: process for process in stack.extra()}
+    rows += [_row(label(each), "running", each.pid, "") for each in extra.values() if _parent_pid(each) not in extra]
     return rows
 
 

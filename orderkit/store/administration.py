@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncpg
 
 from orderkit.errors import SettingsError
-from orderkit.store.database import AWAY, Connection
+from orderkit.store.database import AWAY, Connection, port_of
 
 
 async def is_serving(database_url: str) -> bool:
     """Whether it answers a query. Raises SettingsError when it answers that the role or the database is not there."""
     try:
-        connection = await asyncpg.connect(database_url, timeout=3)
+        connection = await asyncpg.connect(database_url, port=port_of(database_url), timeout=3)
     except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
         raise SettingsError(str(error)) from error
     except AWAY:
@@ -28,7 +28,7 @@ async def make_database(superuser_url: str, role: str, password: str, database: 
     Raises SettingsError when the superuser's password is not the server's.
     """
     try:
-        connection = await asyncpg.connect(superuser_url, timeout=5)
+        connection = await asyncpg.connect(superuser_url, port=port_of(superuser_url), timeout=5)
     except asyncpg.InvalidPasswordError as error:
         raise SettingsError("the superuser's password is not this PostgreSQL's") from error
     try:

@@ -23,6 +23,11 @@ async def read_orders(
     return [row async for row in found]
 
 
+async def count_others(connection: Connection, known: Sequence[str]) -> int:
+    """How many orders there are beside these."""
+    return int(await queries.console_others(connection, known=list(known)))
+
+
 async def check_alive(connection: Connection) -> None:
     """Fails where the connection is dead."""
     await queries.check_schema(connection)

@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
+from urllib.parse import urlsplit
 
 import asyncpg
 
@@ -44,13 +45,19 @@ async def _keep(_: Any) -> None:
     """
 
 
+def port_of(database_url: str) -> int | None:
+    """The port of its one host. asyncpg must be told apart: it reads PGPORT before the URL's, and fails on several."""
+    parts = urlsplit(database_url)
+    return None if "," in parts.netloc else parts.port
+
+
 async def connect(database_url: str) -> Connection:
     """One connection of its own, for listening and for migrations.
 
     Raises DependencyUnavailable, or UnsupportedDatabase where the server is too old.
     """
     try:
-        connection = await asyncpg.connect(database_url, timeout=5)
+        connection = await asyncpg.connect(database_url, port=port_of(database_url), timeout=5)
     except AWAY as error:
         raise DependencyUnavailable(
             "postgresql", f"PostgreSQL does not answer ({str(error) or type(error).__name__})"
@@ -71,6 +78,7 @@ async def open_pool(database_url: str, size: int = 10) -> AsyncIterator[Pool]:
     """
     pool = asyncpg.create_pool(
         database_url,
+        port=port_of(database_url),
         min_size=1,
         max_size=size,
         init=_prepare,

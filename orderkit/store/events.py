@@ -81,6 +81,10 @@ class Reader:
         )
         return [row async for row in rows]
 
+    async def count(self, wanted: OrderFilter) -> int:
+        """How many orders there are of this state and prefix, on all pages."""
+        return int(await queries.count_orders(self._pool, state=wanted.state, prefix=wanted.prefix))
+
     async def events(self, order_id: OrderId, after_id: int = 0, most: int = 1000) -> list[asyncpg.Record]:
         """An order's events after one of them, oldest first."""
         return [row async for row in queries.order_events(self._pool, order_id=order_id, after_id=after_id, most=most)]

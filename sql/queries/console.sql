@@ -4,6 +4,10 @@
 -- The newest orders.
 SELECT id FROM trellis_orders ORDER BY created_at DESC, id DESC LIMIT :most;
 
+-- name: console_others$
+-- How many orders there are beside these.
+SELECT count(*) FROM trellis_orders WHERE id <> ALL(:known::text[]);
+
 -- name: console_orders
 -- The orders of some events as they stand now, with those events and all attempts; all events of the orders named. Amounts in cents.
 -- An order's first event is older than its row: until then every column of the order is null.

@@ -67,3 +67,8 @@ WHERE (:state::text IS NULL OR o.state = :state)
     AND (:before_created_at::timestamptz IS NULL OR (o.created_at, o.id) < (:before_created_at, :before_id::text))
 ORDER BY o.created_at DESC, o.id DESC
 LIMIT :most;
+
+-- name: count_orders$
+-- How many orders there are; filters that are null are off.
+SELECT count(*) FROM trellis_orders AS o
+WHERE (:state::text IS NULL OR o.state = :state) AND (:prefix::text IS NULL OR starts_with(o.id, :prefix));

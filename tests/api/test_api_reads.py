@@ -37,6 +37,19 @@ async def test_the_list_filters_and_pages(http: httpx.AsyncClient, order_id: Ord
     assert (await http.get("/orders", params={"prefix": order_id, "state": "failed"})).json()["orders"] == []
 
 
+async def test_the_first_page_tells_how_many_there_are(http: httpx.AsyncClient, order_id: OrderId) -> None:
+    for number in range(3):
+        await http.post(f"/orders/{order_id}.{number}/start", json=QUICK)
+        await state_is(http, f"{order_id}.{number}", "shipped")
+    query = {"prefix": order_id, "limit": "2"}
+    first = (await http.get("/orders", params=query)).json()
+    assert (len(first["orders"]), first["total"]) == (2, 3)
+    rest = (await http.get("/orders", params=query | {"cursor": first["next_cursor"]})).json()
+    assert (len(rest["orders"]), rest["total"]) == (1, None)
+    assert (await http.get("/orders", params={"prefix": order_id})).json()["total"] == 3
+    assert (await http.get("/orders", params={"prefix": order_id, "state": "failed"})).json()["total"] == 0
+
+
 async def test_pages_stay_as_they_were_while_orders_arrive(http: httpx.AsyncClient, order_id: OrderId) -> None:
     async def arrive(name: str) -> None:
         await http.post(f"/orders/{name}/start", json={"review": "human", "deadline": 60})

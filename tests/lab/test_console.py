@@ -22,6 +22,7 @@ from orderkit.api.app import create_app
 from orderkit.benchmarks.console import measure
 from orderkit.client import OrderkitClient
 from orderkit.console import Console, open_console
+from orderkit.contract import StartOrder
 from orderkit.core.orders import OrderId, OrderState, Review
 from orderkit.errors import LabError
 from orderkit.settings import Settings
@@ -35,10 +36,15 @@ class PretendedWorkers(WorkerControl):
     def __init__(self) -> None:
         self.running = 1
         self.asked: list[str] = []
+        self.beside: list[str] = []
 
     @property
     def count(self) -> int:
         return self.running
+
+    @property
+    def extra(self) -> list[str]:
+        return self.beside
 
     async def kill(self, *, wait: bool = True) -> None:
         self.asked.append("kill")
@@ -226,6 +232,36 @@ async def test_what_happened_while_it_could_not_listen_is_caught_up(
 def names(console: Console, order_id: str) -> list[str]:
     order = console.state.orders.get(order_id)
     return [f"{event.type} {event.step or ''}".strip() for event in order.history] if order else []
+
+
+async def test_sums_and_list_say_which_orders_they_cover(
+    servers: Stack, api: OrderkitClient, order_id: OrderId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        await api.start(f"{order_id}.{number}", StartOrder(review=Review.NONE))
+        await api.wait(f"{order_id}.{number}", 30)
+    total = (await api.list()).total
+    assert total is not None and total >= 3
+    monkeypatch.setattr("orderkit.console.feed._RECENT_ORDERS", 2)
+    console = await open_console(api, servers.database_url).ready()
+    try:
+        covered = f"the newest 2 of {total:,} orders"
+        assert console.state.covered == covered
+        assert covered in console.view.head.value
+        assert f"2 of {total:,} orders are listed" in console.view.list.foot.value
+        assert covered in console._repr_mimebundle_()["text/html"]
+        await api.start(f"{order_id}.new", StartOrder(review=Review.NONE))
+        covers = f"the newest 3 of {total + 1:,} orders"
+        await shows("a new order counted once", lambda: covers in console.view.head.value)
+    finally:
+        await console.aclose()
+
+
+async def test_workers_beside_the_labs_own_are_named(console: Console, workers: PretendedWorkers) -> None:
+    workers.running, workers.beside = 0, ["extra-order-tq"]
+    await shows("the worker", lambda: "0 workers and extra-order-tq" in console.view.workers.value)
+    workers.beside = []
+    await shows("none", lambda: "no worker" in console.view.workers.value)
 
 
 async def test_the_levers_stop_and_start_workers(console: Console, workers: PretendedWorkers) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +18,10 @@ from orderkit.core.orders import DEFAULT_ADDRESS
 from orderkit.errors import WaitExpired
 from orderkit.lab import Lab
 from orderkit.lessons import lesson_01, lesson_02, lesson_03
+from orderkit.lessons.extra_worker import hire
+from orderkit.stack.lifecycle import up
 from orderkit.stack.stack import Stack
+from orderkit.stack.status import status
 
 ELSEWHERE = replace(DEFAULT_ADDRESS, city="Shelbyville")
 
@@ -94,12 +97,75 @@ async def test_the_clerk_serves_one_queue_and_leaves_with_its_kernel_however_tha
     kernel.kill()
     await kernel.wait()
 
-    async def gone() -> bool:
-        return not psutil.pid_exists(clerk) or psutil.Process(clerk).status() == psutil.STATUS_ZOMBIE
-
-    await until(gone, "the clerk has left")
+    await until(is_gone(clerk), "the clerk has left")
     await lab.workers.start()
     assert (await lab.orders.wait("desk")).state == "shipped"
+
+
+async def test_second_hire_replaces_the_first_and_stop_ends_the_clerk(lab: Lab) -> None:
+    await lab.workers.stop()
+    first = await hire(lab, "order-tq")
+    second = await hire(lab, "order-tq")
+    await until(is_gone(first.pid), "the first clerk has left")
+    assert lab.workers.extra == ["extra-order-tq"]
+    assert repr(lab.workers) == "0 workers and extra-order-tq"
+    await lab.workers.stop()
+    assert await is_gone(second.pid)()
+    assert repr(lab.workers) == "0 workers"
+    await second.dismiss()
+    await first.dismiss()
+    await lab.workers.start()
+
+
+async def test_clerk_is_shown_by_name_wherever_workers_are_shown(lab: Lab, stack: Stack) -> None:
+    await lab.workers.stop()
+    clerk = await hire(lab, "order-tq")
+
+    async def polls() -> bool:
+        report = (await lab.doctor()).set_index("check")["found"]
+        return f"extra-order-tq ({clerk.pid}@" in report["queue order-tq"]
+
+    await until(polls, "doctor shows the clerk at its queue")
+    report = (await lab.doctor()).set_index("check")
+    assert report.loc["queue shipping-tq", "found"] == "no worker polls it: orders wait"
+    assert report.loc["stray processes", "found"] == f"extra-order-tq (pid {clerk.pid})"
+    assert repr(lab).endswith(", extra-order-tq running")
+    assert {row.name: row.pid for row in status(stack.home)}["extra-order-tq"] == clerk.pid
+    console = await lab.console()
+
+    async def shown() -> bool:
+        return "0 workers and extra-order-tq" in console.view.workers.value
+
+    await until(shown, "the console shows the clerk")
+    await clerk.dismiss()
+    await lab.workers.start()
+
+
+async def test_next_lesson_begins_without_the_clerk(lab: Lab, stack: Stack) -> None:
+    await lab.workers.stop()
+    clerk = await hire(lab, "order-tq")
+    told: list[str] = []
+    await asyncio.to_thread(up, stack.home, progress=told.append)
+    assert told[0] == "Ended what an earlier notebook had left: extra-order-tq"
+    assert await is_gone(clerk.pid)()
+    await hire(lab, "order-tq")
+    async with notebook(stack) as next_lesson:  # Lab.start
+        assert repr(next_lesson.workers) == "1 worker"
+        await ended(next_lesson, "tidy")
+
+
+async def test_kill_kills_the_clerk_too(lab: Lab) -> None:
+    clerk = await hire(lab, "order-tq")
+    await lab.workers.kill()
+    assert await is_gone(clerk.pid)()
+    assert repr(lab.workers) == "1 worker"
+
+
+def is_gone(pid: int) -> Callable[[], Awaitable[bool]]:
+    async def gone() -> bool:
+        return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+    return gone
 
 
 async def in_review(lab: Lab) -> None:

@@ -403,7 +403,7 @@ def test_doctor_names_a_remedy_for_everything_that_is_wrong(home: Path, monkeypa
     assert wrong.keys() == {"worker-0", "api", "schema", "queue order-tq", "queue shipping-tq", "API"}
     supervisord(stack).kill()
     wrong = failing(doctor(home))
-    assert wrong["stray processes"].remedy == "orderkit down"
+    assert wrong["stray processes"].remedy == "orderkit up"
     down(home)
     wrong = failing(doctor(home))
     assert {"supervisord", "postgres", "temporal", "database", "Temporal", "API"} <= wrong.keys()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from orderkit.analysis import palette
 from orderkit.console.commands import change_address, next_ids, start_commands, starting_row
-from orderkit.console.html import events_html, head_html, message_html, plain_html, row_html, title_html
+from orderkit.console.html import events_html, head_html, list_foot_html, message_html, plain_html, row_html, title_html
 from orderkit.console.order_list import OrderList
 from orderkit.console.state import AttemptsRead, Change, ConsoleAttempt, ConsoleOrder, ConsoleState, EventRow, OrderRow
 from orderkit.console.table import COLUMNS, orders_frame
@@ -178,6 +178,20 @@ def test_the_balance_adds_up_and_names_what_is_wrong() -> None:
     assert (balance.charged_cents, balance.refunded_cents, balance.kept_cents) == (20360, 5090, 15270)
     assert (balance.open_cents, balance.wrong) == (5090, ("A-2",))
     assert state.counts == {"running": 1, "shipped": 1, "cancelled": 1, "rejected": 0, "failed": 1}
+
+
+def test_counts_sums_and_list_say_which_orders_they_cover() -> None:
+    state = after(Change((row("shipped", order_id="A-1"), row("shipped", order_id="A-2"))))
+    assert state.covered == "all 2 orders"
+    assert "newest" not in head_html(state)
+    partly = state.after(Change(others=1_232))
+    assert partly.covered == "the newest 2 of 1,234 orders"
+    assert "the newest 2 of 1,234 orders" in head_html(partly)
+    assert "the newest 2 of 1,234 orders; charged" in plain_html(partly)
+    assert partly.after(Change()).others == 1_232
+    assert list_foot_html(2, 2, 0) == ""
+    assert "2 of 1,234 orders are listed." in list_foot_html(2, 2, 1_232)
+    assert "60 of 80 orders are listed. <code>console.table()</code> has more." in list_foot_html(60, 80, 0)
 
 
 def test_whatever_a_person_wrote_is_escaped() -> None:

@@ -1,0 +1,21 @@
+"""What a lab's processes inherit of the shell: all but what leads them elsewhere or changes how they run."""
+
+from __future__ import annotations
+
+import os
+
+# Temporal's own settings, libpq's (asyncpg and initdb read them too), a person's wish for other servers, and one that
+# lets a library's DeprecationWarning end a server.
+_OF_THE_SHELL_ONLY = (
+    "TEMPORAL_",
+    "PG",
+    "ORDERKIT_DATABASE_",
+    "ORDERKIT_API_HOST",
+    "ORDERKIT_API_PORT",
+    "PYTHONWARNINGS",
+)
+
+
+def inherited_environment() -> dict[str, str]:
+    """This process's environment, without what leads to other servers or changes how a lab's process runs."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(_OF_THE_SHELL_ONLY)}
