@@ -125,15 +125,16 @@ history[history["type"].isin(["WORKFLOW_EXECUTION_UPDATE_ACCEPTED", "WORKFLOW_EX
 # **Explain.** One. Every message arrived, as the history says; the same address again changes nothing. Networks repeat
 # messages, so each of ours is safe to repeat.
 #
-# Both kinds go to the same desk, `orderkit/workflows/messages.py`. See how little they differ in
-# `orderkit/workflows/order.py`: the update waits for an answer. (Code as it is installed; not compared by the test.)
+# Both kinds go to the same desk, `orderkit/workflows/messages.py`. See how they differ: whom should a signal tell that
+# it is refused? The order notes it. An update waits for an answer. (Code as it is installed; not compared by the test.)
 
 # %% tags=["nbval-ignore-output"]
 from IPython.display import display
 
+from orderkit.workflows.messages import OrderMessages
 from orderkit.workflows.order import OrderWorkflow
 
-display(source(OrderWorkflow.cancel_order_signal), source(OrderWorkflow.cancel_update))
+display(source(OrderMessages.receive), source(OrderWorkflow.cancel_update))
 
 # %% [markdown]
 # ## Round 4: too late

@@ -133,8 +133,8 @@ source(deaf_order)
 await museum.visit("deaf-order")
 
 # %% [markdown]
-# c: it is past its deadline, and still there. The auditor cannot say why, and no attempt of any step has failed. A wait
-# that runs out asks Temporal:
+# c: it is past its deadline, and still there. No attempt of any step has failed: what fails is the workflow's own code,
+# and only Temporal knows of that. The auditor asks Temporal, and so does a wait that runs out:
 
 # %%
 from orderkit.errors import WaitExpired
@@ -150,7 +150,8 @@ except WaitExpired as why:
 #
 # An unknown error in workflow code does not fail the workflow. Temporal takes it for a bug that you will mend: it tries
 # the same *workflow task* again and again, and once a mended worker is there, the order goes on. That is kind to the
-# order, and easy to overlook. Watch for `WORKFLOW_TASK_FAILED`.
+# order, and easy to overlook. Watch for `WORKFLOW_TASK_FAILED`: orderkit's API does, and counts such workflows in the
+# metric `orderkit_failing_workflows`.
 #
 # Did you see the `# type: ignore` beside the signal? The type checker had said it.
 #

@@ -43,7 +43,7 @@ async def collect(pool: Pool, client: Client, order_ids: Sequence[str] | None = 
 
     async def with_history(row: Row) -> OrderFacts:
         async with gate:
-            return _facts(row, await read_history(client, row["workflow_id"]))
+            return _facts(row, await read_history(client, row["workflow_id"], row["first_run_id"]))
 
     tasks = [asyncio.create_task(with_history(row)) for row in rows]
     try:
@@ -74,8 +74,12 @@ def _facts(row: Row, history: HistoryFact | None) -> OrderFacts:
     )
 
 
-async def read_history(client: Client, workflow_id: str) -> HistoryFact | None:
-    """The workflow's status, result and activities, its shipping children's too; None when Temporal has none."""
+async def read_history(client: Client, workflow_id: str, first_run_id: str | None = None) -> HistoryFact | None:
+    """The workflow's status, result and activities, its shipping children's too; None when Temporal has none.
+
+    None too when the name is another workflow's, not begun by `first_run_id`: the order's own was deleted, and somebody
+    started one of the same name.
+    """
     handle = client.get_workflow_handle(workflow_id)
     try:
         description = await handle.describe()
@@ -84,6 +88,9 @@ async def read_history(client: Client, workflow_id: str) -> HistoryFact | None:
         if error.status is RPCStatusCode.NOT_FOUND:
             return None
         raise
+    began = events[0].workflow_execution_started_event_attributes.first_execution_run_id
+    if first_run_id is not None and began != first_run_id:
+        return None
     status = description.status or WorkflowExecutionStatus.RUNNING
     activities = _activities(description.run_id, events)
     for event in events:
@@ -112,7 +119,7 @@ async def _outcome(last: Any, converter: DataConverter) -> str | None:
 def _activities(run_id: str, events: Sequence[Any]) -> list[ActivityFact]:
     scheduled = {}
     attempts: dict[int, int] = {}
-    workers: dict[int, str] = {}
+    begun_by_worker: dict[int, str] = {}
     outcomes: dict[int, str] = {}
     for event in events:
         if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
@@ -120,12 +127,15 @@ def _activities(run_id: str, events: Sequence[Any]) -> list[ActivityFact]:
         elif event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
             started = event.activity_task_started_event_attributes
             attempts[started.scheduled_event_id] = started.attempt
-            workers[started.scheduled_event_id] = started.identity
+            if started.request_id:  # else nobody had begun it: Temporal wrote this when a person ended the activity
+                begun_by_worker[started.scheduled_event_id] = started.identity
         elif event.event_type in _ENDS:
             attribute, outcome = _ENDS[event.event_type]
             ended = getattr(event, attribute)
             # A person may complete or fail what a worker is at; then no attempt of ours ended so.
-            by_hand = outcome in ("completed", "failed") and ended.identity != workers.get(ended.scheduled_event_id)
+            by_hand = outcome in ("completed", "failed") and ended.identity != begun_by_worker.get(
+                ended.scheduled_event_id
+            )
             outcomes[ended.scheduled_event_id] = "by_hand" if by_hand else outcome
     return [
         ActivityFact(

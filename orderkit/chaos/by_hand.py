@@ -45,7 +45,9 @@ async def do(client: Client, deed: Deed, order_id: OrderId) -> str:
     }
     try:
         await deeds[deed](client, order_id)
-    except (RPCError, WorkflowAlreadyStartedError, LookupError) as error:
+    except RPCError as error:
+        return error.status.name.lower().replace("_", " ")
+    except (WorkflowAlreadyStartedError, LookupError) as error:
         return type(error).__name__
     return "done"
 

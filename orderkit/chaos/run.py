@@ -15,7 +15,7 @@ from temporalio.service import RPCError
 from orderkit.audit.audit import audit
 from orderkit.audit.rules import Finding
 from orderkit.chaos.by_hand import do
-from orderkit.chaos.plan import DEADLINE_SECONDS, Blow, ChaosPlan, OrderPlan, ProcessBlow, Saying
+from orderkit.chaos.plan import DEADLINE_SECONDS, Blow, ChaosPlan, Deed, OrderPlan, ProcessBlow, Saying
 from orderkit.client import OrderkitClient
 from orderkit.contract import AddressBody, FaultsBody, StartOrder, UpdateAddressBody
 from orderkit.core.orders import DEFAULT_ADDRESS, ENDS, order_workflow_id
@@ -43,6 +43,9 @@ class ChaosReport:
     said: dict[str, int] = field(default_factory=dict)
     ends: dict[str, int] = field(default_factory=dict)
     lost: list[str] = field(default_factory=list)  # accepted, but the database does not know them
+    removed: list[str] = field(
+        default_factory=list
+    )  # the same, since a person had ended them before they were received
     left_open: list[str] = field(default_factory=list)
     left_running: list[str] = field(default_factory=list)  # workflows in Temporal, of whatever name
     findings: list[Finding] = field(default_factory=list)
@@ -61,6 +64,7 @@ async def run_chaos(
     report = ChaosReport(plan.seed, len(plan.orders))
     said: Counter[str] = Counter()
     accepted: list[str] = []
+    ended_by_hand: set[str] = set()
     loop = asyncio.get_running_loop()
     begin = loop.time()
 
@@ -82,7 +86,11 @@ async def run_chaos(
     async def by_hand(each: OrderPlan, temporal: Client) -> None:
         for delay, deed in each.deeds:
             await asyncio.sleep(max(0.0, begin + each.at_seconds + delay - loop.time()))
-            said[f"{deed} by hand: {await do(temporal, deed, each.order_id)}"] += 1
+            done = await do(temporal, deed, each.order_id)
+            said[f"{deed} by hand: {done}"] += 1
+            # Without an answer it may still have been done.
+            if deed in (Deed.TERMINATE, Deed.DELETE) and done != "not found":
+                ended_by_hand.add(each.order_id)
 
     async def strike(blow: ProcessBlow) -> None:
         await asyncio.sleep(begin + blow.at_seconds - loop.time())
@@ -107,7 +115,7 @@ async def run_chaos(
         )
     progress("waiting for quiet")
     report.said = dict(sorted(said.items()))
-    await _wait_and_audit(stack, accepted, report, within_seconds)
+    await _wait_and_audit(stack, accepted, ended_by_hand, report, within_seconds)
     return report
 
 
@@ -152,11 +160,13 @@ async def _say(
     return "accepted"
 
 
-async def _wait_and_audit(stack: Stack, order_ids: list[str], report: ChaosReport, within_seconds: float) -> None:
+async def _wait_and_audit(
+    stack: Stack, order_ids: list[str], ended_by_hand: set[str], report: ChaosReport, within_seconds: float
+) -> None:
     deadline = asyncio.get_running_loop().time() + within_seconds
     while True:
         try:
-            await _look(stack, order_ids, report)
+            await _look(stack, order_ids, ended_by_hand, report)
         except COMING_BACK:
             pass
         else:
@@ -169,11 +179,12 @@ async def _wait_and_audit(stack: Stack, order_ids: list[str], report: ChaosRepor
         report.findings = (await audit(pool, await connect_temporal(stack.temporal_settings()), order_ids)).findings
 
 
-async def _look(stack: Stack, order_ids: list[str], report: ChaosReport) -> None:
+async def _look(stack: Stack, order_ids: list[str], ended_by_hand: set[str], report: ChaosReport) -> None:
     """Note which orders are lost or open; an order is open until its row and its workflow have ended."""
     async with open_pool(stack.database_url) as pool:
         ends = {end.order_id: end for end in await order_ends(pool, order_ids)}
-    report.lost = sorted(set(order_ids) - set(ends))
+    unknown = set(order_ids) - set(ends)
+    report.lost, report.removed = sorted(unknown - ended_by_hand), sorted(unknown & ended_by_hand)
     report.left_open = sorted(order_id for order_id, end in ends.items() if end.state not in ENDS)
     if not report.left_open:
         client = await connect_temporal(stack.temporal_settings())

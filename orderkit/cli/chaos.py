@@ -82,7 +82,8 @@ def _show(report: ChaosReport) -> None:
     ends = ", ".join(f"{count} {state}" for state, count in report.ends.items())
     out.print(
         f"seed {report.seed}: {len(report.blows)} blows, {ends}; slowest {report.slowest_seconds} s; "
-        f"{len(report.lost)} lost, {len(report.left_open)} open, {len(report.left_running)} left running, "
+        f"{len(report.removed)} removed by hand, {len(report.lost)} lost, {len(report.left_open)} open, "
+        f"{len(report.left_running)} left running, "
         f"{len(report.findings)} findings"
     )
     if report.findings:

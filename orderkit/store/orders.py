@@ -134,11 +134,11 @@ class PostgresOrders:
         )
 
     async def address(self, order_id: OrderId) -> tuple[Address, int]:
-        """The address and its version. Raises StepRefused once the order is stopped."""
+        """The address and its version, of a shipped order too, since a reset dispatches again. Raises StepRefused."""
         row = await queries.order_address(self._pool, order_id=order_id)
         if row is None:
             raise OrderNotFound(f"no order {order_id}")
-        if OrderState(row["state"]) not in STOPPABLE | {OrderState.DISPATCHED}:
+        if OrderState(row["state"]) not in STOPPABLE | {OrderState.DISPATCHED, OrderState.SHIPPED}:
             raise StepRefused(f"order {order_id} is {row['state']}, it cannot be dispatched")
         return to_address(row["address_json"]), row["address_version"]
 

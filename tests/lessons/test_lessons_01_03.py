@@ -58,7 +58,10 @@ async def test_two_children_asks_for_an_order_then_for_its_end(lab: Lab) -> None
     [
         ({"faults": "dispatch=error,ok"}, "✖ its parent started 1 child; dispatch was tried twice"),
         ({"faults": "dispatch=error,error,error,ok", "policy": "budget"}, "✖ its parent started 1 child; dispatch"),
-        ({"faults": "prepare=error,error,error"}, "✖ order twins is failed, because of: error injected into prepare"),
+        (
+            {"faults": "prepare=error,error,error"},
+            "✖ order twins is failed, because of: prepare: error injected into prepare",
+        ),
         ({"faults": "dispatch=error,error,error,error,error,error,ok"}, "✖ its parent started 3 children"),
     ],
     ids=["too few failures", "a policy that never gives up", "the wrong step", "too many failures"],

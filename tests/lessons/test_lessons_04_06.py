@@ -101,7 +101,7 @@ async def test_paid_then_cancelled_wants_a_person_to_cancel(lab: Lab) -> None:
     await lab.orders.start("vase", review="none", faults="prepare=error,error,error")
     await lab.orders.wait("vase")
     told = repr(await lesson_05.paid_then_cancelled(lab))
-    assert "✖ order vase is failed, because of: error injected into prepare, attempt 3" in told
+    assert "✖ order vase is failed, because of: prepare: error injected into prepare, attempt 3" in told
     assert "✖ Temporal's history has no message from you" in told
     assert "✔ the payment provider gave it back once" in told
 

@@ -119,6 +119,8 @@ async def test_what_is_shown_is_the_same_each_time(visits: dict[str, Visit]) -> 
         "The deaf order",
         "order: in_review, workflow: running",
         "✖ past_deadline: the deadline is 4 s",
+        "✖ workflow_failing: AttributeError: 'dict' object has no attribute 'new_address'"
+        " (at deaf_order.py, line 42, in update_address: self._city = change.new_address.city)",
     ]
     assert "refund_missing" in visits["polite-cancel"]._repr_html_()
 

@@ -11,15 +11,15 @@ import pytest
 from support.shop import Handle, Shop, until
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import ResetReapplyType
-from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
+from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest, ResetWorkflowExecutionRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
 from orderkit.core.faults import FaultPlan
 from orderkit.core.messages import CancelOrder
-from orderkit.core.orders import OrderId, order_workflow_id, shipping_workflow_id
+from orderkit.core.orders import OrderId, OrderInput, order_workflow_id, shipping_workflow_id
 from orderkit.core.policies import BUDGET, SPEC, Policy
-from orderkit.core.steps import Step
+from orderkit.core.steps import ORDER_QUEUE, Step
 from orderkit.stack.stack import Stack
 from orderkit.stack.temporal import binary
 from orderkit.workflows.order import OrderWorkflow
@@ -187,6 +187,49 @@ async def test_a_reset_in_the_middle_of_shipping_ships_once(shop: Shop, client: 
     assert await shop.end(again) == "shipped"
     await nothing_runs(client, order_id)
     assert [line["kind"] for line in await shop.reader.ledger(order_id)] == ["charge", "dispatch"]
+    assert await shop.findings(order_id) == []
+
+
+async def test_a_reset_of_a_shipped_order_dispatches_again_for_the_same_package(
+    shop: Shop, client: Client, order_id: OrderId
+) -> None:
+    handle = await shop.start(order_id, policy=BUDGET, deadline_seconds=600)
+    assert await shop.end(handle) == "shipped"
+    tracking = (await handle.result()).tracking
+    again = await reset(client, order_id, await first_task(handle))
+    assert await shop.end(again) == "shipped"
+    assert (await again.result()).tracking == tracking
+    children = [
+        e
+        for e in (await again.fetch_history()).events
+        if e.HasField("child_workflow_execution_started_event_attributes")
+    ]
+    assert len(children) == 1
+    assert await shop.findings(order_id) == []
+
+
+async def test_the_order_of_a_deleted_workflow_is_not_judged_by_another_of_its_name(
+    shop: Shop, client: Client, order_id: OrderId
+) -> None:
+    assert await shop.end(await shop.start(order_id)) == "shipped"
+    workflow_id = order_workflow_id(order_id)
+    await client.workflow_service.delete_workflow_execution(
+        DeleteWorkflowExecutionRequest(
+            namespace=client.namespace, workflow_execution=WorkflowExecution(workflow_id=workflow_id)
+        )
+    )
+
+    async def gone() -> bool:
+        try:
+            await client.get_workflow_handle(workflow_id).describe()
+        except RPCError:
+            return True
+        return False
+
+    await until(gone, f"{workflow_id} is deleted")
+    other = await client.start_workflow(OrderWorkflow.run, OrderInput(order_id), id=workflow_id, task_queue=ORDER_QUEUE)
+    assert await shop.end(other) != "shipped"
+    assert await shop.state(order_id) == "shipped"
     assert await shop.findings(order_id) == []
 
 

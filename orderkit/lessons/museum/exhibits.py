@@ -112,13 +112,13 @@ EXHIBITS: tuple[Exhibit, ...] = (
         name="deaf-order",
         title="The deaf order",
         workflow=DeafOrder,
-        symptom="The customer moved while the order waited for approval. Since then: nothing. No table shows an error.",
+        symptom="The customer moved while the order waited for approval. Since then: nothing. No step has failed.",
         hints=(
             "Is the order waiting, or does it try something again and again? Ask Temporal, not our tables.",
             "Temporal's history has a WORKFLOW_TASK_FAILED. Its failure names an error, a file and a line.",
             "What does Temporal make of a signal's argument when nobody says of which type it is?",
         ),
-        found=frozenset({FindingKind.PAST_DEADLINE}),
+        found=frozenset({FindingKind.PAST_DEADLINE, FindingKind.WORKFLOW_FAILING}),
         fix="Give every signal one argument with a type, a dataclass; Temporal decodes what arrives into that type.",
         right="orderkit/workflows/order.py",
         messages=(
