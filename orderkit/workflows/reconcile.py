@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
+from temporalio.common import RawValue, RetryPolicy
+from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from orderkit.core.calls import (
@@ -22,6 +23,7 @@ with workflow.unsafe.imports_passed_through():
     from orderkit.core.messages import Stop, StopKind
     from orderkit.core.orders import OrderState
     from orderkit.core.steps import FIND_STRANDED, Step
+    from orderkit.temporal.inputs import INVALID_INPUT
     from orderkit.workflows.options import run_step
 
 WORKFLOW_ID = "orderkit-reconcile"
@@ -35,14 +37,14 @@ class ReconcileWorkflow:
     async def run(self, call: ReconcileInput | None = None) -> ReconcileResult:
         """Returns the settled orders with their new states. Without an input, as it may be started by hand, of all."""
         call = call or ReconcileInput()
-        stranded = await workflow.execute_activity(
+        found: RawValue = await workflow.execute_activity(
             FIND_STRANDED,
             call,
-            result_type=list[StrandedOrder],
+            result_type=RawValue,
             start_to_close_timeout=timedelta(seconds=60),
             retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=5)),
         )
-        return ReconcileResult({order.order_id: await self._settle(order) for order in stranded})
+        return ReconcileResult({order.order_id: await self._settle(order) for order in _stranded(found)})
 
     async def _settle(self, order: StrandedOrder) -> str:
         """Shipped when the carrier has the package, else undone and failed."""
@@ -62,3 +64,18 @@ class ReconcileWorkflow:
             Step.CLOSE, CloseInput(order_id=order.order_id, faults=nothing, kind=StopKind.FAILED, reason=reason)
         )
         return OrderState.FAILED
+
+
+def _stranded(found: RawValue) -> list[StrandedOrder]:
+    """What the activity found; fails the pass when a person completed it with something else. The next looks again."""
+    try:
+        stranded: list[StrandedOrder] = workflow.payload_converter().from_payload(found.payload, list[StrandedOrder])
+        if not all(isinstance(order, StrandedOrder) for order in stranded):
+            raise TypeError("not a list of orders")
+    except Exception as error:
+        raise ApplicationError(
+            f"{FIND_STRANDED} was completed by hand, with a result that is none; start the pass again",
+            type=INVALID_INPUT,
+            non_retryable=True,
+        ) from error
+    return stranded

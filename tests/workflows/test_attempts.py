@@ -97,8 +97,15 @@ async def test_an_answer_after_the_limit_is_no_success(
 async def test_a_repeated_note_adds_nothing(shop: Shop, order_id: OrderId) -> None:
     log = PostgresAttemptLog(shop.pool)
     once = record(order_id, 1)
+    assert await log.started(once, "ok", 3.0) == 1
     for each in (once, replace(once, worker="another")):
-        await log.started(each, "ok", 3.0)
         await log.ended(each, AttemptOutcome.FAILED, "InjectedError: no")
     assert await shop.attempts(order_id) == [("charge", 1, "failed")]
     assert len(await shop.reader.events(order_id)) == 2
+
+
+async def test_an_attempt_that_begins_a_second_time_gets_the_next_number(shop: Shop, order_id: OrderId) -> None:
+    log = PostgresAttemptLog(shop.pool)
+    for number in (1, 2, 3):
+        assert await log.started(record(order_id, 1), "ok", 3.0) == number
+    assert [attempt for _, attempt, _ in await shop.attempts(order_id)] == [1, 2, 3]

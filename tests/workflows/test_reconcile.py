@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from support.shop import Shop, until
-from temporalio.client import ScheduleOverlapPolicy
+from temporalio.client import ScheduleOverlapPolicy, WorkflowFailureError
+from temporalio.worker import Worker
 
 from orderkit.audit.rules import FindingKind
 from orderkit.core.faults import FaultPlan
@@ -12,7 +15,7 @@ from orderkit.core.orders import OrderId, OrderState
 from orderkit.core.policies import BUDGET
 from orderkit.core.steps import Step
 from orderkit.worker.reconcile import ensure_schedule, reconcile_now
-from orderkit.workflows.reconcile import WORKFLOW_ID
+from orderkit.workflows.reconcile import WORKFLOW_ID, ReconcileWorkflow
 
 
 @pytest.mark.parametrize(
@@ -62,3 +65,28 @@ async def test_the_schedule_is_there_once_and_works(shop: Shop, order_id: OrderI
 
     await until(settled, "the schedule settles the order")
     await schedule.delete()
+
+
+@pytest.mark.parametrize("result", ["done by hand", None, [], [{"order_id": 7}], ["A-1"], {"order_id": "A-1"}])
+async def test_a_pass_whose_search_was_completed_by_hand_ends(shop: Shop, order_id: OrderId, result: object) -> None:
+    """Else the schedule, which never runs two passes at once, would wait for it for ever."""
+    client, queue = shop.client, f"reconcile-{order_id}"
+    async with Worker(client, task_queue=queue, workflows=[ReconcileWorkflow]):  # nobody serves the search
+        handle = await client.start_workflow(ReconcileWorkflow.run, id=queue, task_queue=queue)
+
+        async def searching() -> bool:
+            return bool((await handle.describe()).raw_description.pending_activities)
+
+        await until(searching, "the search is scheduled")
+        [pending] = (await handle.describe()).raw_description.pending_activities
+        by_hand = client.get_async_activity_handle(
+            workflow_id=queue, run_id=handle.result_run_id, activity_id=pending.activity_id
+        )
+        await by_hand.complete(result)
+        async with asyncio.timeout(20):
+            if result == []:
+                assert (await handle.result()).settled == {}
+                return
+            with pytest.raises(WorkflowFailureError) as failed:
+                await handle.result()
+        assert "completed by hand" in str(failed.value.cause)
