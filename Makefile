@@ -53,7 +53,7 @@ format: .venv/.dev ## put the code into its form
 notebooks: .venv/.dev ## run notebooks/src and write notebooks/*.ipynb
 	@$(BIN)/python notebooks/build.py
 
-histories: .venv/.dev ## record anew the histories that the replay test replays (after a change of workflow on purpose)
+histories: .venv/.dev ## record the histories of new cases, for the replay test; a recorded one stays
 	@PYTHONPATH=tests $(BIN)/python -m support.record_histories
 
 wheel: .venv/.dev ## build dist/orderkit-*.whl

@@ -1,4 +1,8 @@
-"""Records the histories that test_replay.py replays: `make histories`, when a workflow is changed on purpose."""
+"""Records the histories that test_replay.py replays: `make histories`, when there is a new case.
+
+A recorded history stays: orders that run under it may still be open somewhere. Cases named on the command line are
+recorded anew, for a change that breaks running orders on purpose.
+"""
 
 from __future__ import annotations
 
@@ -101,6 +105,27 @@ async def out_of_time(shop: Shop, order_id: OrderId) -> Handle:
     return await shop.start(order_id, policy=BUDGET, deadline_seconds=2, faults=plan)
 
 
+async def refused_messages(shop: Shop, order_id: OrderId) -> Handle:
+    handle = await _open_review(shop, order_id)
+    await handle.signal("approve_order")
+    await handle.signal("approve_ordre", ReviewDecision("vera", "fine"))
+    await handle.signal("update_address", args=[1, 2])
+    await handle.signal("approve_order", ReviewDecision("vera", "fine"))
+    return handle
+
+
+async def completed_by_hand(shop: Shop, order_id: OrderId) -> Handle:
+    handle = await shop.start(order_id, policy=BUDGET, faults=parse_plan("dispatch=hang,ok"))
+    await shop.step_reached(order_id, "dispatch")
+    shipping = shop.client.get_workflow_handle(shipping_workflow_id(order_id))
+    [pending] = (await shipping.describe()).raw_description.pending_activities
+    by_hand = shop.client.get_async_activity_handle(
+        workflow_id=shipping.id, run_id=None, activity_id=pending.activity_id
+    )
+    await by_hand.complete("done by hand")
+    return handle
+
+
 async def nobody_reviewed(shop: Shop, order_id: OrderId) -> Handle:
     return await shop.start(order_id, review=Review.HUMAN, deadline_seconds=2)
 
@@ -118,6 +143,8 @@ CASES: tuple[Callable[[Shop, OrderId], Awaitable[Handle]], ...] = (
     shipped_again,
     out_of_time,
     nobody_reviewed,
+    refused_messages,
+    completed_by_hand,
 )
 
 
@@ -132,12 +159,12 @@ def _portable(history: str) -> str:
     return json.dumps(clean(json.loads(history)), indent=1).replace(f"@{socket.gethostname()}", "@host") + "\n"
 
 
-async def record(shop: Shop) -> None:
+async def record(shop: Shop, anew: list[str]) -> None:
     FOLDER.mkdir(exist_ok=True)
-    for old in FOLDER.glob("*.json"):
-        old.unlink()
     for case in CASES:
         name = case.__name__
+        if (FOLDER / f"order-{name}.json").exists() and name not in anew:
+            continue
         order_id = OrderId(name)
         outcome = await shop.end(await case(shop, order_id))
         workflow_ids = {"order": f"order-{name}", "shipping": shipping_workflow_id(name)}
@@ -159,7 +186,7 @@ async def main() -> None:
             async with open_pool(stack.database_url) as pool:
                 one, other = make_workers(client, pool, ("order-tq", "shipping-tq"), 100)
                 async with one, other:
-                    await record(Shop(client, pool))
+                    await record(Shop(client, pool), sys.argv[1:])
         finally:
             await asyncio.to_thread(down, home)
 

@@ -1,4 +1,7 @@
-"""The console's fold and its HTML: any order of reads, and any repetition, gives the same state."""
+"""The console's fold and its HTML: any order of reads, and any repetition, gives the same state.
+
+One file, though long: one state is folded, and drawn.
+"""
 
 from __future__ import annotations
 
