@@ -11,6 +11,7 @@ from orderkit.errors import DependencyUnavailable, OrderClosed, OrderkitError, O
 from orderkit.store.rows import Row
 from orderkit.store.status import OrderIdentity, order_identity, order_status
 from orderkit.temporal import orders as temporal
+from orderkit.temporal.failing import FailingTask
 
 _GLANCE_SECONDS = 0.5
 
@@ -71,12 +72,9 @@ async def why_no_answer(
 
 async def why_not_heard(backends: Backends, order_id: OrderId, error: DependencyUnavailable) -> DependencyUnavailable:
     """The error for a message that no worker took: that the order's workflow fails, where it does."""
-    if error.dependency not in ("temporal", "worker"):
+    if error.dependency != "worker":
         return error
-    try:
-        task = await temporal.failing(backends.temporal, order_id)
-    except (DependencyUnavailable, OrderNotFound):
-        return error
+    task = await _failing(backends, order_id)
     if task is None:
         return error
     return DependencyUnavailable(
@@ -97,6 +95,14 @@ async def _view(backends: Backends, order_id: OrderId) -> temporal.WorkflowView 
         return None
 
 
+async def _failing(backends: Backends, order_id: OrderId) -> FailingTask | None:
+    """A glance: whoever asks has waited for Temporal already."""
+    try:
+        return await temporal.failing(backends.temporal, order_id, _GLANCE_SECONDS)
+    except (DependencyUnavailable, OrderNotFound):
+        return None
+
+
 # How an order ended that left no row, since it was ended from outside before its first step, or was absurd.
 _ENDS: dict[WorkflowExecutionStatus, Outcome] = {
     WorkflowExecutionStatus.COMPLETED: "rejected",
@@ -110,7 +116,7 @@ async def _without_row(backends: Backends, order_id: OrderId) -> OrderStatus:
         raise no_order(order_id)
     workflow_id = order_workflow_id(order_id)
     if workflow.running:
-        task = await temporal.failing(backends.temporal, order_id)
+        task = await _failing(backends, order_id)
         failing = FailingWorkflow(workflow_id=task.workflow_id, error=task.error, where=task.where) if task else None
         return OrderStatus(order_id=order_id, state="starting", workflow_id=workflow_id, failing=failing)
     outcome = _ENDS.get(workflow.status, "failed")

@@ -79,8 +79,8 @@ async def failing_task(client: Client, workflow_id: str, run_id: str | None = No
 async def failing_in(client: Client, found: DescribeWorkflowExecutionResponse) -> FailingTask | None:
     """The same, of a workflow that was described."""
     execution = found.workflow_execution_info.execution
-    # Failed once, it is tried again as attempt 2; so is one whose worker died, which the history tells apart.
-    if found.HasField("pending_workflow_task") and found.pending_workflow_task.attempt > 1:
+    # A task that failed is tried again, and again as attempt 1 once a message has come; the history tells the rest.
+    if found.HasField("pending_workflow_task"):
         request = GetWorkflowExecutionHistoryReverseRequest(
             namespace=client.namespace,
             execution=WorkflowExecution(workflow_id=execution.workflow_id, run_id=execution.run_id),

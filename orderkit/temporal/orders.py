@@ -99,9 +99,9 @@ async def view(client: Client, order_id: OrderId) -> WorkflowView:
     return WorkflowView(status, found.run_id, digest if isinstance(digest, str) else None)
 
 
-async def failing(client: Client, order_id: OrderId) -> FailingTask | None:
+async def failing(client: Client, order_id: OrderId, within_seconds: float = _CALL_SECONDS) -> FailingTask | None:
     """The order's workflow task, or its shipping's, if that fails."""
-    async with _explained(order_id):
+    async with _explained(order_id, within_seconds):
         return await failing_task(client, order_workflow_id(order_id))
 
 

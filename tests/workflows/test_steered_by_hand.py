@@ -8,10 +8,10 @@ import subprocess
 from typing import Any
 
 import pytest
-from support.shop import Handle, Shop, until
+from support.shop import Handle, Shop, delete_workflow, until
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import ResetReapplyType
-from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest, ResetWorkflowExecutionRequest
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
@@ -213,20 +213,7 @@ async def test_the_order_of_a_deleted_workflow_is_not_judged_by_another_of_its_n
 ) -> None:
     assert await shop.end(await shop.start(order_id)) == "shipped"
     workflow_id = order_workflow_id(order_id)
-    await client.workflow_service.delete_workflow_execution(
-        DeleteWorkflowExecutionRequest(
-            namespace=client.namespace, workflow_execution=WorkflowExecution(workflow_id=workflow_id)
-        )
-    )
-
-    async def gone() -> bool:
-        try:
-            await client.get_workflow_handle(workflow_id).describe()
-        except RPCError:
-            return True
-        return False
-
-    await until(gone, f"{workflow_id} is deleted")
+    await delete_workflow(client, workflow_id)
     other = await client.start_workflow(OrderWorkflow.run, OrderInput(order_id), id=workflow_id, task_queue=ORDER_QUEUE)
     assert await shop.end(other) != "shipped"
     assert await shop.state(order_id) == "shipped"
