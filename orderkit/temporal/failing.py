@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import WorkflowExecutionStatus
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.workflowservice.v1 import (
     DescribeWorkflowExecutionResponse,
@@ -79,6 +80,8 @@ async def failing_task(client: Client, workflow_id: str, run_id: str | None = No
 async def failing_in(client: Client, found: DescribeWorkflowExecutionResponse) -> FailingTask | None:
     """The same, of a workflow that was described."""
     execution = found.workflow_execution_info.execution
+    if found.workflow_execution_info.status != WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING:
+        return None
     # A task that failed is tried again, and again as attempt 1 once a message has come; the history tells the rest.
     if found.HasField("pending_workflow_task"):
         request = GetWorkflowExecutionHistoryReverseRequest(

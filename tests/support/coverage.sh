@@ -5,7 +5,7 @@ set -uo pipefail
 cd "$(dirname "$0")/../.."
 bin=$(dirname "${COVERAGE:-.venv/bin/coverage}")
 rm -f .coverage .coverage.*
-"$bin/coverage" run -m pytest --nbval --nbval-current-env -n 2 --dist loadfile --timeout 300 "$@"
+"$bin/coverage" run -m pytest --nbval --nbval-current-env -n 2 --dist loadfile --no-loadscope-reorder --timeout 300 "$@"
 tests=$?
 "$bin/coverage" combine --quiet
 "$bin/coverage" report
