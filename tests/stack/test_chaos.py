@@ -8,19 +8,25 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.shop import until
+from support.shop import Shop, until
+from temporalio.client import Client
 
 from orderkit.audit.audit import audit
-from orderkit.chaos.plan import TARGETS, Blow, make_plan
+from orderkit.audit.rules import FindingKind
+from orderkit.chaos.by_hand import do
+from orderkit.chaos.plan import TARGETS, Blow, Deed, make_plan
 from orderkit.chaos.run import run_chaos
 from orderkit.client import OrderkitClient
 from orderkit.contract import StartOrder
-from orderkit.core.orders import ENDS
-from orderkit.core.policies import PolicyName
+from orderkit.core.faults import FaultPlan
+from orderkit.core.orders import ENDS, OrderId
+from orderkit.core.policies import BUDGET, PolicyName
+from orderkit.core.steps import Step
 from orderkit.stack.lifecycle import down, up
 from orderkit.stack.stack import Stack
 from orderkit.store.database import open_pool
 from orderkit.temporal.client import connect_temporal
+from orderkit.worker.reconcile import reconcile_now
 
 
 @given(st.integers(0, 10_000))
@@ -70,3 +76,21 @@ async def test_postgresql_away_for_ten_seconds(stack: Stack) -> None:
     async with open_pool(stack.database_url) as pool:
         report = await audit(pool, await connect_temporal(stack.temporal_settings()), order_ids)
     assert (report.orders, report.findings) == (20, [])
+
+
+@pytest.mark.parametrize("deed", list(Deed))
+async def test_each_deed_by_hand_leaves_the_money_right(
+    shop: Shop, client: Client, order_id: OrderId, deed: Deed
+) -> None:
+    plan = FaultPlan(script={Step.DISPATCH.value: ["hang", "ok"]})
+    await shop.start(order_id, policy=BUDGET, deadline_seconds=8, faults=plan)
+    await shop.step_reached(order_id, Step.DISPATCH)
+    assert await do(client, deed, order_id) in ("done", "WorkflowAlreadyStartedError")
+
+    async def ended() -> bool:
+        if deed in (Deed.TERMINATE, Deed.DELETE):
+            await reconcile_now(client)
+        return await shop.state(order_id) in ENDS
+
+    await until(ended, f"{order_id} has ended", 60)
+    assert {f.kind for f in await shop.findings(order_id)} <= {FindingKind.PAST_DEADLINE}
