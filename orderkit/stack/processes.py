@@ -37,6 +37,8 @@ def unsupervised(home: Path, supervisord: int) -> list[psutil.Process]:
     """The processes of this lab that its supervisord (a pid) did not start: extra workers, and what was left behind."""
     found = processes_of(home)
     supervised = tree(supervisord)  # after looking: what it starts meanwhile was not found
+    if not supervised:
+        return []  # it has just ended: nobody can say what it started
     return [process for process in found if process.pid not in supervised]
 
 

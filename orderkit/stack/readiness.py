@@ -170,6 +170,8 @@ class Readiness:
             elif port and not is_free(port) and not self.stack.supervisor.info(program).pid:
                 raise PortLost(f"Port {port} was taken meanwhile; {TITLES[program]} needs another")
             if len(self._pids.get(program, ())) >= _TOO_MANY_STARTS:
+                if port and not is_free(port) and not (pid and listens(pid, port)):
+                    raise PortLost(f"Port {port} was taken meanwhile; {TITLES[program]} needs another")
                 raise LabError(f"{program} dies as soon as it starts. {self._evidence(program)}")
             if time.monotonic() > self.deadline:
                 state = info.state + (f": {info.problem}" if info.problem else "")

@@ -140,7 +140,12 @@ def test_worker_typed_into_that_shell_is_one_of_the_labs_and_shown_by_name(hosti
         until(lambda: "worker ready" in (tmp_path / "log").read_text(), "the worker serves")
         rows = {row["name"]: row["pid"] for row in hostile.answer("status")}
         assert rows["extra-order-tq"] == typed.pid
-        queues = {check["name"]: check["detail"] for check in hostile.answer("doctor", status=1)}
+
+        def found() -> dict[str, str]:
+            return {check["name"]: check["detail"] for check in hostile.answer("doctor", status=1)}
+
+        until(lambda: "extra-order-tq (" in found()["queue order-tq"], "doctor shows it at its queue")
+        queues = found()
         assert "worker-0 (" in queues["queue order-tq"] and f"extra-order-tq ({typed.pid}@" in queues["queue order-tq"]
         assert "extra" not in queues["queue shipping-tq"] and "worker-0 (" in queues["queue shipping-tq"]
         assert queues["stray processes"] == f"extra-order-tq (pid {typed.pid})"
