@@ -24,7 +24,7 @@ demo: .venv/.lab ## one order from start to shipped, in the terminal
 	@$(BIN)/orderkit demo
 
 test: .venv/.dev ## every test and every notebook, on real PostgreSQL and Temporal
-	@$(BIN)/python -m pytest --nbval --nbval-current-env -n 3 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest --nbval --nbval-current-env -n 2 --dist loadfile --no-loadscope-reorder
 
 check: .venv/.dev ## the quick ones: format, lint, types, import rules, known vulnerabilities, unit tests
 	@$(BIN)/ruff format --check .
