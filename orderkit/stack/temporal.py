@@ -19,6 +19,9 @@ _OPTIONS = (
     "--dynamic-config-value 'history.timerProcessorMaxTimeShift=\"10ms\"' "
     # Timers are read at most this often a second; the default puts them off by 0.1 to 0.3 s when there are many.
     "--dynamic-config-value history.timerProcessorMaxPollRPS=10000 "
+    # The same for tasks: the default of 20 hands them out on a grid of 50 ms after the first 20, one for each hop of an
+    # order (task, child, signal): orders one after the other take 0.55 s each instead of 0.07 s.
+    "--dynamic-config-value history.transferProcessorMaxPollRPS=10000 "
     # With a write-ahead log nothing acknowledged is lost to a kill, and starts are nearly twice as fast; only a power
     # cut can take the last moments.
     "--sqlite-pragma journal_mode=WAL --sqlite-pragma synchronous=NORMAL "
