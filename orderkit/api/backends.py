@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 READ_SECONDS = 1.5
-_RETRY_SECONDS = 0.3
+_RETRY_SECONDS = 0.1
 
 
 class Backends:
@@ -89,7 +89,7 @@ class Backends:
             async def open_own_pool() -> Pool:
                 self._unsupported = None
                 try:
-                    return await stack.enter_async_context(open_pool(database_url, pool_size))
+                    return await stack.enter_async_context(open_pool(database_url, pool_size, current=True))
                 except UnsupportedDatabase as error:
                     self._unsupported = error
                     raise

@@ -2,7 +2,8 @@
 
 Live workers are told by their heartbeats (ListWorkers), which our workers send every second. The pollers that
 DescribeTaskQueue lists cannot tell: an idle worker polls once a minute, and a killed one stays listed for five.
-A worker counts while its heartbeats keep arriving, by this process's own clock, and say that it runs.
+A worker counts while its heartbeats keep arriving, by this process's own clock, and say that it runs. Its first one
+comes after a second; until a queue has any, one who polled since the last look counts.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import logging
 import time
 from datetime import UTC, datetime, timedelta
 
-from temporalio.api.enums.v1 import WorkerStatus
+from temporalio.api.enums.v1 import TaskQueueType, WorkerStatus
+from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.worker.v1 import WorkerHeartbeat
-from temporalio.api.workflowservice.v1 import ListWorkersRequest
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, ListWorkersRequest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -61,6 +63,21 @@ class WorkerRoll:
         return queues
 
 
+class PollRoll:
+    """Who asked a queue for tasks between two looks at it."""
+
+    def __init__(self) -> None:
+        self._last_polls: dict[str, dict[str, int]] = {}  # queue: {poller: its last poll, in the server's nanoseconds}
+
+    def fresh(self, queue: str, polls: dict[str, int], wall: float) -> int:
+        """How many polled since the last look. At the first look, in the last seconds by our clock."""
+        before = self._last_polls.get(queue)
+        self._last_polls[queue] = polls
+        if before is None:
+            return sum(wall - at / 1e9 <= _UNKNOWN_INTERVAL_SECONDS for at in polls.values())
+        return sum(before.get(poller) != at for poller, at in polls.items())
+
+
 def _patience_seconds(beat: WorkerHeartbeat) -> float:
     interval = beat.elapsed_since_last_heartbeat.ToTimedelta().total_seconds() or _UNKNOWN_INTERVAL_SECONDS
     return _MISSED_HEARTBEATS * interval + _SLACK_SECONDS
@@ -72,6 +89,7 @@ class HealthMonitor:
     def __init__(self, backends: Backends) -> None:
         self._backends = backends
         self._roll = WorkerRoll()
+        self._polls = PollRoll()
         self._latest = _health(_away("not checked yet"), _away("not checked yet"), {})
 
     @property
@@ -110,7 +128,11 @@ class HealthMonitor:
     async def _check_temporal(self) -> tuple[DependencyHealth, dict[str, int]]:
         started = time.perf_counter()
         try:
-            heartbeats = await _list_workers(self._backends.temporal)
+            client = self._backends.temporal
+            alive = self._roll.alive(await _list_workers(client), time.time(), time.monotonic())
+            for queue in [queue for queue, count in alive.items() if not count]:
+                polls = await _last_polls(client, queue)
+                alive[queue] = self._polls.fresh(queue, polls, time.time())
         except DependencyUnavailable as error:
             return _away(str(error)), dict.fromkeys((ORDER_QUEUE, SHIPPING_QUEUE), 0)
         except RPCError as error:
@@ -118,13 +140,24 @@ class HealthMonitor:
             if error.status is RPCStatusCode.UNIMPLEMENTED:
                 detail = "Temporal cannot list its workers; use server 1.29 or newer"
             return _away(detail), dict.fromkeys((ORDER_QUEUE, SHIPPING_QUEUE), 0)
-        return _there(started), self._roll.alive(heartbeats, time.time(), time.monotonic())
+        return _there(started), alive
 
 
 async def _list_workers(client: Client) -> list[WorkerHeartbeat]:
     request = ListWorkersRequest(namespace=client.namespace, page_size=1_000)
     answer = await client.workflow_service.list_workers(request, timeout=_RPC)
     return [worker.worker_heartbeat for worker in answer.workers_info]
+
+
+async def _last_polls(client: Client, queue: str) -> dict[str, int]:
+    """When each poller last asked this queue for activities, in nanoseconds of the server's clock."""
+    request = DescribeTaskQueueRequest(
+        namespace=client.namespace,
+        task_queue=TaskQueue(name=queue),
+        task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
+    )
+    answer = await client.workflow_service.describe_task_queue(request, timeout=_RPC)
+    return {poller.identity: poller.last_access_time.ToNanoseconds() for poller in answer.pollers}
 
 
 def _there(started: float) -> DependencyHealth:

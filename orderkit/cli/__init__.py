@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import sys
+from contextlib import suppress
 
 import typer
 
@@ -39,6 +42,25 @@ def version(json: Json = False) -> None:
 
 
 def main() -> None:
+    """The program `orderkit`: run the command that it was given, and end."""
+    try:
+        run()
+    except SystemExit as end:
+        if "temporalio.bridge" in sys.modules:
+            _leave(end.code)
+        raise
+
+
+def _leave(status: str | int | None) -> None:
+    """End without Python's tear-down: where a thread of Temporal's SDK meets it, Python aborts (sdk-python #300)."""
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # whoever read it has gone
+            stream.flush()
+    os._exit(status if isinstance(status, int) else status is not None)
+
+
+def run() -> None:
     """Run a command; errors that people can mend are shown as one line that says what to do."""
     try:
         app()

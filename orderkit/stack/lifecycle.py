@@ -157,17 +157,14 @@ def _start(stack: Stack, name: str) -> None:
 
 
 async def _serve(stack: Stack, wanted: Sequence[str], readiness: Readiness, migrate: Migrate | None) -> None:
-    """Start what does not run, and wait until all of it serves."""
-    first = [name for name in wanted if name in SERVERS]
-    for name in first:
+    """Start what does not run, all at once: workers and API wait for the servers. Return when all of it serves."""
+    for name in wanted:
         _start(stack, name)
     await asyncio.gather(
-        *([readiness.database(migrate)] if "postgres" in first else []),
-        *([readiness.temporal()] if "temporal" in first else []),
+        *([readiness.database(migrate)] if "postgres" in wanted else []),
+        *([readiness.temporal()] if "temporal" in wanted else []),
     )
-    rest = [name for name in wanted if name not in first]
-    for name in rest:
-        _start(stack, name)
+    rest = [name for name in wanted if name not in SERVERS]
     workers = [name for name in rest if name.startswith("worker-")]
     others = [name for name in rest if name not in (*workers, "api")]
     await asyncio.gather(

@@ -10,10 +10,15 @@ from orderkit.store.database import Pool
 from orderkit.store.queries import queries
 
 
-async def audit_rows(pool: Pool, order_ids: Sequence[str] | None = None) -> list[asyncpg.Record]:
-    """Rows of the query audit_orders: of the orders named, or of all, in the order they were created."""
-    rows = queries.audit_orders(pool, order_ids=None if order_ids is None else list(order_ids))
+async def audited_workflows(pool: Pool, order_ids: Sequence[str] | None = None) -> list[asyncpg.Record]:
+    """Rows of the query audit_workflows: of the orders named, or of all, in the order they were created."""
+    rows = queries.audit_workflows(pool, order_ids=None if order_ids is None else list(order_ids))
     return [row async for row in rows]
+
+
+async def audit_rows(pool: Pool, order_ids: Sequence[str]) -> list[asyncpg.Record]:
+    """Rows of the query audit_orders, of the orders named."""
+    return [row async for row in queries.audit_orders(pool, order_ids=list(order_ids))]
 
 
 async def ledger_without_order(pool: Pool) -> list[tuple[str, str]]:

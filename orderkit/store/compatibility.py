@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from pogo_core.util import sql as pogo_sql
 
-from orderkit.errors import UnsupportedDatabase
+from orderkit.errors import DependencyUnavailable, UnsupportedDatabase
 from orderkit.store.queries import sql_folder
 
 if TYPE_CHECKING:
@@ -25,6 +25,14 @@ def check_server(connection: Connection) -> None:
         raise UnsupportedDatabase(
             f"PostgreSQL here is version {version.major}.{version.minor}, orderkit needs {OLDEST_POSTGRESQL} or newer",
             "use a newer server, or move this one's data with pg_upgrade",
+        )
+
+
+async def check_current(connection: Connection) -> None:
+    """Raise DependencyUnavailable where a migration is still to come: statements of this version would fail."""
+    if missing := set(known_migrations()) - await applied_migrations(connection):
+        raise DependencyUnavailable(
+            "postgresql", f"the schema lacks {', '.join(sorted(missing))}; bring it up to date: orderkit db migrate"
         )
 
 

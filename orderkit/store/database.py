@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import asyncpg
 
 from orderkit.errors import DependencyUnavailable, UnsupportedDatabase
-from orderkit.store.compatibility import check_schema, check_server
+from orderkit.store.compatibility import check_current, check_schema, check_server
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -71,10 +71,11 @@ async def connect(database_url: str) -> Connection:
 
 
 @asynccontextmanager
-async def open_pool(database_url: str, size: int = 10) -> AsyncIterator[Pool]:
+async def open_pool(database_url: str, size: int = 10, *, current: bool = False) -> AsyncIterator[Pool]:
     """A pool of at most `size` connections, each statement bounded to 10 s.
 
-    Raises DependencyUnavailable, or UnsupportedDatabase where the server is too old or the schema too new.
+    Raises DependencyUnavailable, also where it is to be `current` and the schema is not; or UnsupportedDatabase where
+    the server is too old or the schema too new.
     """
     pool = asyncpg.create_pool(
         database_url,
@@ -91,6 +92,8 @@ async def open_pool(database_url: str, size: int = 10) -> AsyncIterator[Pool]:
         await pool
         async with pool.acquire() as connection:
             await check_schema(connection)
+            if current:
+                await check_current(connection)
     except AWAY as error:
         pool.terminate()
         raise DependencyUnavailable(

@@ -96,7 +96,7 @@ async def run_worker(
         loop.add_signal_handler(number, stopped.set)
     async with AsyncExitStack() as stack:
         url, size = settings.database_url.get_secret_value(), settings.database_pool_size
-        pool = await _patiently(lambda: stack.enter_async_context(open_pool(url, size)), stopped)
+        pool = await _patiently(lambda: stack.enter_async_context(open_pool(url, size, current=True)), stopped)
         client = await _patiently(lambda: connect_temporal(temporal), stopped)
         if pool is None or client is None:
             return
@@ -109,13 +109,16 @@ async def run_worker(
 
 
 async def _patiently(connect: Callable[[], Awaitable[T]], stopped: asyncio.Event) -> T | None:
-    """Try until it works or the process is told to stop."""
+    """Try until it works or the process is told to stop; say once why it waits."""
+    told = ""
     while not stopped.is_set():
         try:
             return await connect()
         except UnsupportedDatabase:
             raise
         except DependencyUnavailable as error:
-            logger.warning(str(error))
-            await asyncio.sleep(0.2)
+            if str(error) != told:
+                told = str(error)
+                logger.warning(told)
+            await asyncio.sleep(0.1)
     return None

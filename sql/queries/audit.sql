@@ -1,7 +1,13 @@
 -- What the auditor compares: one row an order, with its events and the outside world's ledgers.
 
+-- name: audit_workflows
+-- The workflow of each order, by the order's id (all when null), in the order they were created.
+SELECT id, workflow_id, first_run_id FROM trellis_orders
+WHERE :order_ids::text[] IS NULL OR id = ANY(:order_ids::text[])
+ORDER BY created_at, id;
+
 -- name: audit_orders
--- Orders by id (all when null), with payments, events, and both ledgers as JSON.
+-- Orders by id, with payments, events, and both ledgers as JSON.
 SELECT
     o.*,
     (SELECT coalesce(jsonb_agg(jsonb_build_object('payment_id', p.payment_id, 'status', p.status, 'cents', (p.amount * 100)::bigint)), '[]')
@@ -18,8 +24,7 @@ SELECT
     extract(EPOCH FROM coalesce(o.closed_at, clock_timestamp()) - o.started_at)::double precision AS age_seconds,
     extract(EPOCH FROM clock_timestamp() - o.closed_at)::double precision AS closed_since_seconds
 FROM trellis_orders AS o
-WHERE :order_ids::text[] IS NULL OR o.id = ANY(:order_ids::text[])
-ORDER BY o.created_at, o.id;
+WHERE o.id = ANY(:order_ids::text[]);
 
 -- name: ledger_without_order
 -- Money or packages in the outside world that belong to no order of ours.

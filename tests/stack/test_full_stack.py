@@ -17,7 +17,7 @@ from support.shop import Shop, until
 from support.terminal import predicted, processes_below
 from temporalio.client import Client
 
-from orderkit.cli import main
+from orderkit.cli import run
 from orderkit.client import OrderkitClient
 from orderkit.contract import FaultsBody, StartOrder
 from orderkit.core.faults import FaultPlan, Scenario, parse_plan
@@ -170,7 +170,7 @@ async def test_bad_command_is_refused_and_leaves_nothing(
         monkeypatch.setenv(variable, value)
     monkeypatch.setattr(sys, "argv", ["orderkit", "order", "start", name, *BAD_COMMANDS.get(name, ())])
     with pytest.raises(SystemExit) as caught:
-        await asyncio.to_thread(main)
+        await asyncio.to_thread(run)
     said = capsys.readouterr().err
     assert caught.value.code == 1
     assert said.startswith(("error: InvalidOrder: ", "error: InvalidFaultPlan: ")) and said.count("\n") == 1

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import typer.main
 
-from orderkit.cli import app, main
+from orderkit.cli import app, run
 from orderkit.cli.inputs import start_body
 from orderkit.core.faults import Scenario
 from orderkit.errors import InvalidOrder
@@ -74,7 +74,7 @@ def test_bad_orders_are_refused_before_the_api_is_asked(
     monkeypatch.setenv("ORDERKIT_API_PORT", "1")  # whoever asks there is told that nobody answers
     monkeypatch.setattr(sys, "argv", ["orderkit", "order", "start", *arguments])
     with pytest.raises(SystemExit) as caught:
-        main()
+        run()
     said = capsys.readouterr()
     assert caught.value.code == 1
     assert said.out == ""
