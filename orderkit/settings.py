@@ -19,6 +19,8 @@ from orderkit.errors import SettingsError
 
 HOME_FOLDER = ".orderkit"
 _KEY_BYTES = 32
+# Two a processor: more at once end no sooner, and each of them later. docs/performance.md has the measurement.
+WORKING_SLOTS = max(4, 2 * (os.cpu_count() or 2))
 
 
 def find_home() -> Path:
@@ -74,7 +76,10 @@ class Settings(BaseSettings):
         "INFO", description="least severe line that is logged"
     )
     worker_slots: int = Field(
-        1_000, ge=1, le=100_000, description="activities at once, per task queue and worker process"
+        WORKING_SLOTS,
+        ge=1,
+        le=100_000,
+        description="attempts that work at once, per task queue and worker process; those that only wait do not count",
     )
 
     def codec_keys(self) -> list[bytes]:

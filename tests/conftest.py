@@ -55,7 +55,7 @@ async def client(servers: Stack) -> Client:
 @pytest_asyncio.fixture(scope="session")
 async def shop(client: Client, pool: Pool) -> AsyncIterator[Shop]:
     """A worker of this process on both queues, and ways to start orders and audit them."""
-    order_worker, shipping_worker = make_workers(client, pool, ("order-tq", "shipping-tq"), slots=500)
+    order_worker, shipping_worker = make_workers(client, pool, ("order-tq", "shipping-tq"))
     async with order_worker, shipping_worker:
         yield Shop(client, pool)
 

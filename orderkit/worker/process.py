@@ -7,17 +7,17 @@ import logging
 import os
 import signal
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, nullcontext
 from datetime import timedelta
 from typing import Any, TypeVar
 
 from temporalio.client import Client
-from temporalio.worker import PollerBehaviorAutoscaling, Worker
+from temporalio.worker import FixedSizeSlotSupplier, PollerBehaviorAutoscaling, Worker, WorkerTuner
 
 from orderkit.business import Business
 from orderkit.core.steps import ORDER_QUEUE, SHIPPING_QUEUE
 from orderkit.errors import DependencyUnavailable, UnsupportedDatabase
-from orderkit.settings import Settings
+from orderkit.settings import WORKING_SLOTS, Settings
 from orderkit.store.database import Pool, open_pool
 from orderkit.store.events import PostgresAttemptLog
 from orderkit.store.orders import PostgresOrders
@@ -27,34 +27,43 @@ from orderkit.temporal.workflows import TemporalWorkflows
 from orderkit.worker.activities import NoteActivities, OrderActivities, ReconcileActivities, ShippingActivities
 from orderkit.worker.attempts import RecordAttempts
 from orderkit.worker.reconcile import ensure_schedule
+from orderkit.worker.slots import WorkingSlots
 from orderkit.workflows.order import OrderWorkflow
 from orderkit.workflows.reconcile import ReconcileWorkflow
 from orderkit.workflows.shipping import ShippingWorkflow
+
+_MOST_ATTEMPTS = 1_000  # of one queue at once, with those that wait
+_WORKFLOW_TASKS = 100
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
 class ProcessClock:
-    """The Clock port of a real worker: a crash is SIGKILL, nothing is cleaned up."""
+    """The Clock port of a real worker: who sleeps lends its slot; a crash is SIGKILL, nothing is cleaned up."""
+
+    def __init__(self, slots: WorkingSlots | None = None) -> None:
+        self._slots = slots
 
     async def sleep(self, seconds: float) -> None:
         """Wait."""
-        await asyncio.sleep(seconds)
+        with self._slots.lent() if self._slots else nullcontext():
+            await asyncio.sleep(seconds)
 
     def crash(self) -> None:
         """Kill this process on the spot."""
         os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
 
 
-def business_on(pool: Pool) -> Business:
+def business_on(pool: Pool, slots: WorkingSlots | None = None) -> Business:
     """The business functions over PostgreSQL and the simulated outside world."""
-    return Business(PostgresOrders(pool), SimulatedPaymentProvider(pool), SimulatedCarrier(pool), ProcessClock())
+    return Business(PostgresOrders(pool), SimulatedPaymentProvider(pool), SimulatedCarrier(pool), ProcessClock(slots))
 
 
-def make_workers(client: Client, pool: Pool, queues: Sequence[str], slots: int) -> list[Worker]:
-    """One worker a queue. `slots` is how many activities each may run at once; hung attempts hold theirs."""
-    business = business_on(pool)
+def make_workers(client: Client, pool: Pool, queues: Sequence[str], slots: int = WORKING_SLOTS) -> list[Worker]:
+    """One worker a queue. `slots` is how many attempts of each queue work at once; those that only wait do not count."""
+    slots_of = {queue: WorkingSlots(slots, max(slots, _MOST_ATTEMPTS)) for queue in (ORDER_QUEUE, SHIPPING_QUEUE)}
+    business, shipping = (business_on(pool, each) for each in slots_of.values())
     notes = NoteActivities(PostgresOrders(pool))
     reconcile = ReconcileActivities(PostgresOrders(pool), TemporalWorkflows(client))
     served: dict[str, tuple[list[type], list[Callable[..., Any]]]] = {
@@ -62,7 +71,7 @@ def make_workers(client: Client, pool: Pool, queues: Sequence[str], slots: int) 
             [OrderWorkflow, ReconcileWorkflow],
             [*OrderActivities(business).all, notes.note_refusal, reconcile.find_stranded],
         ),
-        SHIPPING_QUEUE: ([ShippingWorkflow], [*ShippingActivities(business).all, notes.note_refusal]),
+        SHIPPING_QUEUE: ([ShippingWorkflow], [*ShippingActivities(shipping).all, notes.note_refusal]),
     }
     return [
         Worker(
@@ -71,7 +80,12 @@ def make_workers(client: Client, pool: Pool, queues: Sequence[str], slots: int) 
             workflows=served[queue][0],
             activities=served[queue][1],
             interceptors=[RecordAttempts(PostgresAttemptLog(pool))],
-            max_concurrent_activities=slots,
+            tuner=WorkerTuner.create_composite(
+                workflow_supplier=FixedSizeSlotSupplier(_WORKFLOW_TASKS),
+                activity_supplier=slots_of[queue],
+                local_activity_supplier=FixedSizeSlotSupplier(1),  # we have none, nor Nexus operations
+                nexus_supplier=FixedSizeSlotSupplier(1),
+            ),
             max_cached_workflows=5_000,
             workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
             activity_task_poller_behavior=PollerBehaviorAutoscaling(),

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any, TypedDict
 
 from temporalio import workflow
-from temporalio.common import RawValue, RetryPolicy
+from temporalio.common import Priority, RawValue, RetryPolicy
 from temporalio.exceptions import (
     ActivityError,
     ApplicationError,
@@ -35,6 +35,12 @@ class ActivityOptions(TypedDict):
     start_to_close_timeout: timedelta
     schedule_to_close_timeout: timedelta | None
     retry_policy: RetryPolicy
+    priority: Priority
+
+
+# Where more waits in a queue than workers can do, the lower key goes first: what must be done, then orders that are on
+# their way, then new ones. So an overload is felt by those who come last.
+_MUST_BE_DONE, _ON_ITS_WAY, _NEW = (Priority(priority_key=key) for key in (1, 2, 3))
 
 
 def activity_options(policy: Policy, step: Step, prior_attempts: int = 0) -> ActivityOptions:
@@ -56,7 +62,14 @@ def activity_options(policy: Policy, step: Step, prior_attempts: int = 0) -> Act
             maximum_interval=timedelta(seconds=max(policy.max_wait_seconds, 0.001)),
             maximum_attempts=attempts,
         ),
+        priority=_priority(policy, step),
     )
+
+
+def _priority(policy: Policy, step: Step) -> Priority:
+    if isinstance(policy, UntilDone):
+        return _MUST_BE_DONE
+    return _NEW if step in (Step.RECEIVE, Step.VALIDATE) else _ON_ITS_WAY
 
 
 async def run_step(

@@ -1,0 +1,79 @@
+"""How many attempts a worker takes at once: few that work, many that only wait.
+
+Start-to-close counts from the moment a worker takes a task, so a worker that takes more than its machine can do makes
+every attempt late, and lateness makes more attempts. A task that is not taken waits in Temporal's queue, where it costs
+no attempt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from temporalio.worker import (
+    CustomSlotSupplier,
+    SlotMarkUsedContext,
+    SlotPermit,
+    SlotReleaseContext,
+    SlotReserveContext,
+)
+
+
+class WorkingSlots(CustomSlotSupplier):
+    """Slots of one queue: `working` for attempts that work, and `most` altogether.
+
+    An attempt that waits for somebody else needs no processor, so it lends its slot to the next one (`lent`). It takes
+    no other back when it goes on: for a moment, more than `working` may work.
+    """
+
+    def __init__(self, working: int, most: int) -> None:
+        self._working = working
+        self._most = most
+        self._held = 0
+        self._waiting = 0
+        self._guard = threading.Lock()  # Temporal's SDK takes and gives back from threads of its own
+        self._freed = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def reserve_slot(self, ctx: SlotReserveContext) -> SlotPermit:
+        """Called before each poll; waits until a task may be taken."""
+        self._loop = asyncio.get_running_loop()
+        while (permit := self.try_reserve_slot(ctx)) is None:
+            self._freed.clear()
+            await self._freed.wait()
+        return permit
+
+    def try_reserve_slot(self, ctx: SlotReserveContext) -> SlotPermit | None:
+        """Called for a task that the server hands out with its answer to another."""
+        with self._guard:
+            if self._held - self._waiting >= self._working or self._held >= self._most:
+                return None
+            self._held += 1
+        return SlotPermit()
+
+    def mark_slot_used(self, ctx: SlotMarkUsedContext) -> None:
+        """Nothing to note: a poll holds its slot as a task does."""
+
+    def release_slot(self, ctx: SlotReleaseContext) -> None:
+        """Called when a task is done, or a poll brought none."""
+        with self._guard:
+            self._held -= 1
+        self._tell()
+
+    @contextmanager
+    def lent(self) -> Iterator[None]:
+        """While an attempt waits for somebody else."""
+        with self._guard:
+            self._waiting += 1
+        self._tell()
+        try:
+            yield
+        finally:
+            with self._guard:
+                self._waiting -= 1
+
+    def _tell(self) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._freed.set)

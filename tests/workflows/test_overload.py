@@ -1,0 +1,79 @@
+"""More orders than the machine can do at once: what cannot be done now waits in the queue, and nothing fails of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+from support.shop import ROOMY, Shop
+from temporalio.worker import SlotReserveContext
+
+from orderkit.core.faults import FaultPlan
+from orderkit.core.messages import CancelOrder
+from orderkit.core.orders import OrderId
+from orderkit.core.policies import BUDGET, SPEC
+from orderkit.core.steps import STEP_ACTIVITIES, Step
+from orderkit.worker.slots import WorkingSlots
+
+# Our slots look at nothing in it.
+ANY: SlotReserveContext = None  # type: ignore[assignment]
+
+
+async def test_a_slot_is_free_again_when_its_attempt_ends_or_waits() -> None:
+    slots = WorkingSlots(working=2, most=3)
+    held = [await slots.reserve_slot(ANY), await slots.reserve_slot(ANY)]
+    assert slots.try_reserve_slot(ANY) is None
+    third = asyncio.create_task(slots.reserve_slot(ANY))
+    await asyncio.sleep(0.01)
+    assert not third.done()
+    with slots.lent():
+        await third  # in the place of the one that waits
+        with slots.lent():
+            assert slots.try_reserve_slot(ANY) is None  # three are the most
+    assert slots.try_reserve_slot(ANY) is None  # all three work
+    slots.release_slot(ANY)  # type: ignore[arg-type]
+    assert slots.try_reserve_slot(ANY) is None  # two still do
+    slots.release_slot(ANY)  # type: ignore[arg-type]
+    assert slots.try_reserve_slot(ANY) is not None
+    assert len(held) == 2
+
+
+async def test_orders_at_once_ship_and_hung_ones_are_in_nobodys_way(shop: Shop, order_id: OrderId) -> None:
+    """150 calm orders of both policies, among 20 whose carrier never answers: five times as many as there are slots."""
+    hung = FaultPlan(script={Step.DISPATCH: ["hang"] * 100})
+    calm = [OrderId(f"{order_id}-{number}") for number in range(150)]
+    stuck = [OrderId(f"{order_id}-stuck-{number}") for number in range(20)]
+    await asyncio.gather(
+        *(shop.start(each, policy=ROOMY, faults=hung, deadline_seconds=300) for each in stuck),
+        *(shop.start(each, policy=(SPEC, BUDGET)[n % 2], deadline_seconds=300) for n, each in enumerate(calm)),
+    )
+    ends = await asyncio.gather(*(shop.end(shop.handle(each), 110) for each in calm))
+    assert Counter(ends) == {"shipped": 150}
+    attempts = [attempt for each in calm for attempt in await shop.attempts(each)]
+    late = [attempt for attempt in attempts if attempt[2] != "completed"]
+    assert len(late) <= len(attempts) / 20, late  # on a machine with other work, some are
+    await asyncio.gather(*(shop.handle(each).signal("cancel_order", CancelOrder("enough", "ann")) for each in stuck))
+    assert Counter(await asyncio.gather(*(shop.end(shop.handle(each), 60) for each in stuck))) == {"cancelled": 20}
+    assert await shop.findings(*calm, *stuck) == []
+
+
+async def test_what_must_be_done_goes_before_orders_under_way_and_those_before_new_ones(
+    shop: Shop, order_id: OrderId
+) -> None:
+    handle = await shop.start(order_id)
+    assert await shop.end(handle) == "shipped"
+    keys = {}
+    for workflow_id in (handle.id, f"shipping-{order_id}"):
+        async for event in shop.client.get_workflow_handle(workflow_id).fetch_history_events():
+            if event.HasField("activity_task_scheduled_event_attributes"):
+                scheduled = event.activity_task_scheduled_event_attributes
+                keys[scheduled.activity_type.name] = scheduled.priority.priority_key
+    by_step = {step: keys[activity] for step, activity in STEP_ACTIVITIES.items() if activity in keys}
+    assert by_step == {
+        Step.RECEIVE: 3,
+        Step.VALIDATE: 3,
+        Step.CHARGE: 2,
+        Step.PREPARE: 2,
+        Step.DISPATCH: 2,
+        Step.SHIP: 1,
+    }
