@@ -61,7 +61,7 @@ def business_on(pool: Pool, slots: WorkingSlots | None = None) -> Business:
 
 
 def make_workers(client: Client, pool: Pool, queues: Sequence[str], slots: int = WORKING_SLOTS) -> list[Worker]:
-    """One worker a queue. `slots` is how many attempts of each queue work at once; those that only wait do not count."""
+    """One worker a queue. `slots` is how many attempts of a queue work at once; those that only wait do not count."""
     slots_of = {queue: WorkingSlots(slots, max(slots, _MOST_ATTEMPTS)) for queue in (ORDER_QUEUE, SHIPPING_QUEUE)}
     business, shipping = (business_on(pool, each) for each in slots_of.values())
     notes = NoteActivities(PostgresOrders(pool))
