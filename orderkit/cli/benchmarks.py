@@ -12,8 +12,12 @@ import typer
 from orderkit.cli.output import Json, answer, err, out, table
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from orderkit.benchmarks.api import CallLatency
     from orderkit.benchmarks.console import ConsoleLatency
+    from orderkit.benchmarks.orders import OrderCost
+    from orderkit.benchmarks.overload import Overload
 
 app = typer.Typer(help="Measure what things cost, as ratios within one run.", no_args_is_help=True)
 
@@ -36,6 +40,102 @@ def console_command(
     """Time from an event in the database to the console's new value; on the stack that runs here."""
     found = asyncio.run(_measure_console(orders))
     answer(json, asdict(found), lambda: out.print(str(found)))
+
+
+@app.command("orders")
+def orders_command(
+    orders: Annotated[int, typer.Option(min=1, max=3_000, help="How many at once.")] = 200,
+    rounds: Annotated[int, typer.Option(min=1, max=20, help="How often each side has its turn.")] = 3,
+    json: Json = False,
+) -> None:
+    """Throughput, latency and CPU of orders beside bare workflows of the same shape; on the lab that runs here."""
+    found = asyncio.run(_measure_orders(orders, rounds))
+    answer(json, asdict(found), lambda: out.print(_orders_table(found)))
+
+
+@app.command("overload")
+def overload_command(
+    orders: Annotated[
+        list[int] | None, typer.Option(min=1, max=3_000, help="How many at once; again for more.")
+    ] = None,
+    deadline: Annotated[float, typer.Option(min=10, max=3_600, help="Of each order, in seconds.")] = 600,
+    json: Json = False,
+) -> None:
+    """Calm orders of both policies, more at once than the machine can do; on the stack that runs here."""
+    found = asyncio.run(_measure_overload(orders or [100, 300], deadline))
+    columns = ("orders at once", "shipped", "shipped a second", "seconds", "attempts", "timed out")
+    rows = [
+        (e.orders, e.shipped, f"{e.per_second:.1f}", f"{e.seconds:.0f}", e.attempts, e.late_attempts) for e in found
+    ]
+    answer(json, [asdict(each) for each in found], lambda: out.print(table(columns, rows)))
+
+
+async def _measure_orders(orders: int, rounds: int) -> OrderCost:
+    from orderkit.benchmarks.bare import running_bare_worker
+    from orderkit.benchmarks.orders import measure
+    from orderkit.errors import LabError
+    from orderkit.stack.environment import inherited_environment
+    from orderkit.stack.target import find_target
+    from orderkit.temporal.client import connect_temporal
+
+    target = find_target()
+    stack = target.stack
+    if stack is None:
+        raise LabError("the processes are measured, too, so the lab must run here; start one: orderkit up")
+    client = await connect_temporal(target.temporal)
+    with err.status("Measuring …") as status:
+        async with running_bare_worker(inherited_environment() | stack.environment()) as bare_worker:
+            server, postgres = (pid for name in ("temporal", "postgres") if (pid := stack.pid(name)))
+            workers = [pid for name in stack.workers() if (pid := stack.pid(name))]
+            pids = {
+                "orderkit": {"server": [server], "worker": workers, "postgres": [postgres]},
+                "bare": {"server": [server], "worker": [bare_worker], "postgres": [postgres]},
+            }
+            return await measure(client, pids, orders, rounds, lambda said: status.update(f"Measuring, {said} …"))
+
+
+async def _measure_overload(orders: list[int], deadline: float) -> list[Overload]:
+    from orderkit.benchmarks.overload import measure
+    from orderkit.client import OrderkitClient
+    from orderkit.stack.target import find_target
+    from orderkit.store.database import open_pool
+
+    target = find_target()
+    with err.status("Measuring …") as status:
+        async with (
+            OrderkitClient(target.api_url, target.settings.api_key) as api,
+            open_pool(target.database_url, 2) as pool,
+        ):
+            return [
+                await measure(api, pool, count, deadline, lambda done: status.update(f"{done} orders have ended …"))
+                for count in orders
+            ]
+
+
+def _orders_table(found: OrderCost) -> Table:
+    kit, bare = found.orderkit, found.bare
+    rows: list[tuple[object, ...]] = [
+        (
+            "orders a second",
+            f"{bare.per_second:.1f}",
+            f"{kit.per_second:.1f}",
+            f"{kit.per_second / bare.per_second:.2f}",
+        ),
+        ("spread of it", f"{bare.spread:.0%}", f"{kit.spread:.0%}", ""),
+        (
+            "latency of one, ms",
+            f"{bare.latency_ms:.0f}",
+            f"{kit.latency_ms:.0f}",
+            f"{kit.latency_ms / bare.latency_ms:.2f}",
+        ),
+    ]
+    rows += [
+        (f"CPU an order, ms: {program}", f"{bare.cpu_ms[program]:.1f}", f"{spent:.1f}", "")
+        for program, spent in kit.cpu_ms.items()
+    ]
+    together = kit.cpu_together_ms / bare.cpu_together_ms
+    rows.append(("CPU an order, ms", f"{bare.cpu_together_ms:.1f}", f"{kit.cpu_together_ms:.1f}", f"{together:.2f}"))
+    return table((f"{found.at_once} at once, {found.rounds} rounds", "bare workflow", "orderkit", "ratio"), rows)
 
 
 async def _measure_console(orders: int) -> ConsoleLatency:

@@ -39,3 +39,9 @@ async def order_ends(pool: Pool, order_ids: Sequence[str]) -> list[OrderEnd]:
 async def attempt_gaps(pool: Pool, order_ids: Sequence[str]) -> list[Gap]:
     """How soon attempts of the orders named were followed by the next one."""
     return [Gap(**row) async for row in queries.attempt_gaps(pool, order_ids=list(order_ids))]
+
+
+async def attempt_ends(pool: Pool, order_ids: Sequence[str]) -> dict[str, int]:
+    """How many attempts of the orders named ended how."""
+    rows = queries.attempt_ends(pool, order_ids=list(order_ids))
+    return {row["outcome"]: row["attempts"] async for row in rows}

@@ -59,3 +59,8 @@ WITH starts AS (
     FROM starts WHERE outcome = 'completed' AND fault IS NULL AND retried_at IS NULL AND followed_at IS NOT NULL
 )
 SELECT step, outcome, nth, count(*) AS attempts, avg(seconds) AS seconds FROM gaps GROUP BY step, outcome, nth;
+
+-- name: attempt_ends
+-- How many attempts of the orders named ended how.
+SELECT outcome, count(*) AS attempts FROM trellis_events
+WHERE type = 'step_ended' AND order_id = ANY(:order_ids::text[]) GROUP BY outcome;
