@@ -39,7 +39,7 @@ class Frame(pd.DataFrame):
 
 
 TIME = "datetime64[us, UTC]"
-# one line an attempt
+#: one line an attempt
 ATTEMPTS = {
     "order_id": "str",
     "step": "str",
@@ -55,7 +55,7 @@ ATTEMPTS = {
     "activity_id": "str",
     "start_event_id": "int64",
 }
-# one line an attempt (kind `attempt`, name: its step) or event (kind `event`, name: its type); seconds since start
+#: one line an attempt (kind `attempt`, name: its step) or event (kind `event`, name: its type); seconds since start
 TIMELINE = {
     "order_id": "str",
     "kind": "str",
@@ -70,7 +70,7 @@ TIMELINE = {
     "end_seconds": "float64",
     "event_id": "int64",
 }
-# one line an order
+#: one line an order
 SUMMARIES = {
     "order_id": "str",
     "state": "str",
@@ -86,9 +86,9 @@ SUMMARIES = {
     "attempts": "int64",
     "retries": "int64",
 }
-# one line a movement of money or of a package
+#: one line a movement of money or of a package
 LEDGER = {"order_id": "str", "ts": TIME, "who": "str", "kind": "str", "key": "str", "amount": "float64"}
-# one line an event; `payload_json` holds a dict
+#: one line an event; `payload_json` holds a dict
 EVENTS = {
     "id": "int64",
     "order_id": "str",

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 def chaos_command(
     seed: Annotated[int, typer.Option(help="The same seed gives the same plan.")] = 1,
     seeds: Annotated[int, typer.Option(min=1, help="Run this many seeds, one after the other.")] = 1,
-    orders: Annotated[int, typer.Option(min=1)] = 40,
-    kills: Annotated[int, typer.Option(min=0)] = 8,
-    pauses: Annotated[int, typer.Option(min=0)] = 2,
+    orders: Annotated[int, typer.Option(min=1, help="How many orders run.")] = 40,
+    kills: Annotated[int, typer.Option(min=0, help="How often a program is killed.")] = 8,
+    pauses: Annotated[int, typer.Option(min=0, help="How often a program is paused.")] = 2,
     seconds: Annotated[float, typer.Option(min=1, help="How long the blows last.")] = 20,
     by_hand: Annotated[
         float, typer.Option(min=0, max=1, help="Share of orders to which a person does something in Temporal.")

@@ -33,7 +33,7 @@ def new_key_command(
 
 @app.command("serve")
 def serve_command(
-    port: Annotated[int, typer.Option(min=1, max=65535)] = 8081,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Where it listens, on this machine only.")] = 8081,
     origin: Annotated[list[str] | None, typer.Option(help="Whose page may ask; Temporal's UI by default.")] = None,
 ) -> None:
     """Let Temporal's UI in this browser, or the temporal CLI, read payloads; until Ctrl-C."""

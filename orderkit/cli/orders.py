@@ -22,6 +22,7 @@ _MOST_LISTED = 500  # the API's limit
 app = typer.Typer(help="Start an order, watch it, talk to it.", no_args_is_help=True)
 OrderIdArgument = Annotated[str, typer.Argument(help="The order's id.")]
 By = Annotated[str, typer.Option(help="Who asks.")]
+Note = Annotated[str, typer.Option(help="Why; kept with the order.")]
 
 
 def ask(question: Callable[[OrderkitClient], Awaitable[T]]) -> T:
@@ -135,7 +136,7 @@ def list_command(
 
 
 @app.command("cancel")
-def cancel_command(order_id: OrderIdArgument, by: By, reason: str = "", json: Json = False) -> None:
+def cancel_command(order_id: OrderIdArgument, by: By, reason: Note = "", json: Json = False) -> None:
     """Cancel an order, unless the carrier has the package."""
     from orderkit.contract import CancelBody, checked
 
@@ -160,13 +161,13 @@ def address_command(
 
 
 @app.command("approve")
-def approve_command(order_id: OrderIdArgument, by: By, note: str = "", json: Json = False) -> None:
+def approve_command(order_id: OrderIdArgument, by: By, note: Note = "", json: Json = False) -> None:
     """Approve an order in review."""
     _review(order_id, True, by, note, json)
 
 
 @app.command("reject")
-def reject_command(order_id: OrderIdArgument, by: By, note: str = "", json: Json = False) -> None:
+def reject_command(order_id: OrderIdArgument, by: By, note: Note = "", json: Json = False) -> None:
     """Reject an order in review, which cancels it."""
     _review(order_id, False, by, note, json)
 

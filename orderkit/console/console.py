@@ -68,7 +68,9 @@ class Console:
         self._ready = asyncio.Event()
         self._taken: set[str] = set()  # ids that were asked for, whatever came of it
         self._closed = False
+        #: What is known of the orders, without a widget.
         self.state = ConsoleState()
+        #: The widgets that show it.
         self.view = View(
             lambda name: self._on_loop(lambda: self._clicked(name)),
             lambda order_id: self._on_loop(lambda: self.select(order_id)),

@@ -9,28 +9,28 @@ from orderkit.core.steps import Step
 class EventType(StrEnum):
     """What happened; `trellis_events.type`."""
 
-    ORDER_RECEIVED = "order_received"
-    ORDER_VALIDATED = "order_validated"
-    REVIEW_OPENED = "review_opened"
-    ORDER_APPROVED = "order_approved"
-    PAYMENT_CHARGED = "payment_charged"
-    PAYMENT_DECLINED = "payment_declined"
-    PACKAGE_PREPARED = "package_prepared"
-    CARRIER_DISPATCHED = "carrier_dispatched"
-    ORDER_SHIPPED = "order_shipped"
-    ADDRESS_CHANGED = "address_changed"
-    ORDER_STOPPED = "order_stopped"
-    SHIPMENT_RECALLED = "shipment_recalled"
-    PAYMENT_REFUNDED = "payment_refunded"
-    PAYMENT_VOIDED = "payment_voided"
-    ORDER_CANCELLED = "order_cancelled"
-    ORDER_REJECTED = "order_rejected"
-    ORDER_FAILED = "order_failed"
-    MESSAGE_REFUSED = "message_refused"  # a signal that the order could not use, by name and why
-    WORKFLOW_FAILING = "workflow_failing"  # its workflow task fails, and is tried again: a bug, a missing key
-    WORKFLOW_RECOVERED = "workflow_recovered"
-    STEP_STARTED = "step_started"  # an attempt of any step
-    STEP_ENDED = "step_ended"
+    ORDER_RECEIVED = "order_received"  #: the order's row was created, with its amount and policy
+    ORDER_VALIDATED = "order_validated"  #: items, prices and address were checked
+    REVIEW_OPENED = "review_opened"  #: a person, or the review's timer, may decide now
+    ORDER_APPROVED = "order_approved"  #: the review said yes; the payment is opened with it
+    PAYMENT_CHARGED = "payment_charged"  #: the payment provider took the money
+    PAYMENT_DECLINED = "payment_declined"  #: the payment provider said no, and why
+    PACKAGE_PREPARED = "package_prepared"  #: the package was packed
+    CARRIER_DISPATCHED = "carrier_dispatched"  #: the carrier has the package: the point of no return
+    ORDER_SHIPPED = "order_shipped"  #: the order ended, shipped and charged once
+    ADDRESS_CHANGED = "address_changed"  #: the package goes elsewhere, and who said so
+    ORDER_STOPPED = "order_stopped"  #: the order is being undone: why, and by whom
+    SHIPMENT_RECALLED = "shipment_recalled"  #: the carrier was asked to give the package back
+    PAYMENT_REFUNDED = "payment_refunded"  #: what was charged went back to the customer
+    PAYMENT_VOIDED = "payment_voided"  #: nothing had been charged, and the key is refused from now on
+    ORDER_CANCELLED = "order_cancelled"  #: the order ended: a person or a review said no, or nobody answered
+    ORDER_REJECTED = "order_rejected"  #: the order ended: invalid input or a declined card
+    ORDER_FAILED = "order_failed"  #: the order ended: attempts or time ran out
+    MESSAGE_REFUSED = "message_refused"  #: a signal that the order could not use: its name and why
+    WORKFLOW_FAILING = "workflow_failing"  #: its workflow task fails, and is tried again: a bug, a missing key
+    WORKFLOW_RECOVERED = "workflow_recovered"  #: a workflow task of it went through again
+    STEP_STARTED = "step_started"  #: an attempt of any step began
+    STEP_ENDED = "step_ended"  #: the attempt's end, with its outcome and error
 
 
 # The step whose activity writes the event. An attempt's own events name their step themselves.
@@ -82,18 +82,18 @@ def event_step(event_type: str) -> Step | None:
 class AttemptOutcome(StrEnum):
     """How an attempt ended; `trellis_events.outcome`."""
 
-    COMPLETED = "completed"
-    FAILED = "failed"
-    TIMED_OUT = "timed_out"
-    CANCELLED = "cancelled"
+    COMPLETED = "completed"  #: the step is done
+    FAILED = "failed"  #: it raised an error
+    TIMED_OUT = "timed_out"  #: its time limit was over
+    CANCELLED = "cancelled"  #: the order was stopped meanwhile
 
 
 class AttemptState(StrEnum):
     """How an attempt is shown: its outcome, or what the view trellis_attempts infers of one without an end."""
 
-    COMPLETED = AttemptOutcome.COMPLETED.value
-    FAILED = AttemptOutcome.FAILED.value
-    TIMED_OUT = AttemptOutcome.TIMED_OUT.value
-    CANCELLED = AttemptOutcome.CANCELLED.value
-    LOST = "lost"  # its worker died, or its answer never reached Temporal
-    RUNNING = "running"
+    COMPLETED = AttemptOutcome.COMPLETED.value  #: the step is done
+    FAILED = AttemptOutcome.FAILED.value  #: it raised an error
+    TIMED_OUT = AttemptOutcome.TIMED_OUT.value  #: its time limit was over
+    CANCELLED = AttemptOutcome.CANCELLED.value  #: the order was stopped meanwhile
+    LOST = "lost"  #: its worker died, or its answer never reached Temporal
+    RUNNING = "running"  #: nobody wrote its end yet

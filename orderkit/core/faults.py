@@ -17,15 +17,15 @@ MAX_SLOW_DIGITS = 6  # of the milliseconds in `slow(…)`
 class FaultKind(StrEnum):
     """What goes wrong."""
 
-    OK = "ok"  # nothing
-    ERROR = "error"  # fails at once; nothing happened
-    ERROR_AFTER = "error_after"  # the side effect happened, the answer was lost
-    HANG = "hang"  # no answer for 300 s; nothing happened
-    HANG_AFTER = "hang_after"  # the side effect happened, no answer for 300 s
-    SLOW = "slow"  # takes some milliseconds longer, then succeeds
-    DECLINE = "decline"  # the outside world says no; retrying cannot help
-    CRASH = "crash"  # the worker process dies on the spot; nothing happened
-    CRASH_AFTER = "crash_after"  # the worker process dies right after the side effect
+    OK = "ok"  #: nothing
+    ERROR = "error"  #: fails at once; nothing happened
+    ERROR_AFTER = "error_after"  #: the side effect happened, the answer was lost
+    HANG = "hang"  #: no answer for 300 s; nothing happened
+    HANG_AFTER = "hang_after"  #: the side effect happened, no answer for 300 s
+    SLOW = "slow"  #: takes some milliseconds longer, then succeeds
+    DECLINE = "decline"  #: the outside world says no; retrying cannot help
+    CRASH = "crash"  #: the worker process dies on the spot; nothing happened
+    CRASH_AFTER = "crash_after"  #: the worker process dies right after the side effect
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,10 @@ OK = Fault(FaultKind.OK)
 class Scenario(StrEnum):
     """A named fault model."""
 
-    CALM = "calm"  # no faults
-    WORKSHOP = "workshop"  # mild: most orders need a retry or two
-    ORIGINAL = "original"  # the architecture document's model: 33 % error, 34 % hang
-    STORM = "storm"  # every kind but crashes, often
+    CALM = "calm"  #: no faults
+    WORKSHOP = "workshop"  #: mild: most orders need a retry or two
+    ORIGINAL = "original"  #: the architecture document's model: 33 % error, 34 % hang
+    STORM = "storm"  #: every kind but crashes, often
 
 
 # Percentages; what is left to 100 is `ok`.

@@ -31,18 +31,18 @@ ADDRESS_CHARACTERS = {"street": 120, "city": 80, "state": 40, "zip": 12, "countr
 class OrderState(StrEnum):
     """Where an order stands; `trellis_orders.state`."""
 
-    RECEIVED = "received"
-    VALIDATED = "validated"
-    IN_REVIEW = "in_review"
-    APPROVED = "approved"
-    CHARGED = "charged"
-    PREPARED = "prepared"
-    DISPATCHED = "dispatched"  # past the point of no return
-    SHIPPED = "shipped"  # end: charged once, with the carrier
-    COMPENSATING = "compensating"  # stopped; being undone
-    CANCELLED = "cancelled"  # end: a person or a review said no, or nobody answered
-    REJECTED = "rejected"  # end: invalid input or declined card
-    FAILED = "failed"  # end: attempts or time ran out
+    RECEIVED = "received"  #: the order's row is there
+    VALIDATED = "validated"  #: items, prices and address are fine
+    IN_REVIEW = "in_review"  #: a review is open
+    APPROVED = "approved"  #: the review said yes, or there is none
+    CHARGED = "charged"  #: the customer has paid
+    PREPARED = "prepared"  #: the package is packed
+    DISPATCHED = "dispatched"  #: past the point of no return
+    SHIPPED = "shipped"  #: end: charged once, with the carrier
+    COMPENSATING = "compensating"  #: stopped; being undone
+    CANCELLED = "cancelled"  #: end: a person or a review said no, or nobody answered
+    REJECTED = "rejected"  #: end: invalid input or declined card
+    FAILED = "failed"  #: end: attempts or time ran out
 
 
 FORWARD = (
@@ -88,9 +88,9 @@ def has_reached(state: OrderState, goal: OrderState) -> bool:
 class Review(StrEnum):
     """Who approves an order."""
 
-    AUTO = "auto"  # a timer approves, unless a person is faster
-    HUMAN = "human"  # only a person approves; no answer in time means cancelled
-    NONE = "none"  # there is no review
+    AUTO = "auto"  #: a timer approves, unless a person is faster
+    HUMAN = "human"  #: only a person approves; no answer in time means cancelled
+    NONE = "none"  #: there is no review
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ ATTEMPT_GRACE_SECONDS = 0.1
 class PolicyName(StrEnum):
     """A retry policy, by name."""
 
-    SPEC = "spec"  # 3 attempts, growing waits
-    BUDGET = "budget"  # short attempts and waits; the deadline bounds it
+    SPEC = "spec"  #: 3 attempts, growing waits
+    BUDGET = "budget"  #: short attempts and waits; the deadline bounds it
 
 
 @dataclass(frozen=True)

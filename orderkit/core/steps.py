@@ -13,18 +13,18 @@ NOTE_REFUSAL = "note_refusal_activity"  # no step of the order: it is not tried 
 class Step(StrEnum):
     """A step's name, as events, charts and fault scripts use it."""
 
-    RECEIVE = "receive"  # the order's row is created
-    VALIDATE = "validate"  # items, prices and address are checked
-    REVIEW = "review"  # the review is opened; the waiting is a timer in the workflow
-    CHARGE = "charge"  # the payment provider takes the money
-    PREPARE = "prepare"  # the package is packed
-    DISPATCH = "dispatch"  # the carrier takes the package: the point of no return
-    SHIP = "ship"  # the order is marked as shipped
-    ADDRESS = "address"  # an address change is carried out
-    STOP = "stop"  # the database decides: stopped, or too late because dispatched
-    RECALL = "recall"  # compensation: the carrier gives the package back
-    REFUND = "refund"  # compensation: the payment key is voided, what was charged goes back
-    CLOSE = "close"  # the order gets its final state
+    RECEIVE = "receive"  #: the order's row is created
+    VALIDATE = "validate"  #: items, prices and address are checked
+    REVIEW = "review"  #: the review is opened; the waiting is a timer in the workflow
+    CHARGE = "charge"  #: the payment provider takes the money
+    PREPARE = "prepare"  #: the package is packed
+    DISPATCH = "dispatch"  #: the carrier takes the package: the point of no return
+    SHIP = "ship"  #: the order is marked as shipped
+    ADDRESS = "address"  #: an address change is carried out
+    STOP = "stop"  #: the database decides: stopped, or too late because dispatched
+    RECALL = "recall"  #: compensation: the carrier gives the package back
+    REFUND = "refund"  #: compensation: the payment key is voided, what was charged goes back
+    CLOSE = "close"  #: the order gets its final state
 
 
 ACTIVITY_STEPS: dict[str, Step] = {

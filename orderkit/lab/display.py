@@ -25,15 +25,12 @@ _CARD = (
 
 @dataclass(frozen=True)
 class Order:
-    """An order as it was when it was last looked at; `await lab.orders.status(order)` looks again.
+    """An order as it was when it was last looked at; `await lab.orders.status(order)` looks again."""
 
-    `name` is what the notebook calls it; `id` is its real id, which ends in a number when the name was taken.
-    """
-
-    name: str
-    id: OrderId
-    last: OrderStatus | None = None  # None right after the start
-    signs: tuple[tuple[str, str], ...] = ()  # each step with a sign for each of its attempts
+    name: str  #: what the notebook calls it
+    id: OrderId  #: its real id, which ends in a number when the name was taken
+    last: OrderStatus | None = None  #: what the REST API said of it; None right after the start
+    signs: tuple[tuple[str, str], ...] = ()  #: each step with a sign for each of its attempts
 
     @property
     def state(self) -> str:
@@ -82,7 +79,7 @@ class Order:
 class Links(Mapping[str, str]):
     """Addresses by name, to click on. They hold ports and ids: a cell that shows them is not compared."""
 
-    addresses: dict[str, str]
+    addresses: dict[str, str]  #: by name
 
     def __getitem__(self, name: str) -> str:
         return self.addresses[name]
@@ -109,8 +106,8 @@ class Links(Mapping[str, str]):
 class Audit:
     """How many orders were audited, and every disagreement found, as (order, finding, evidence)."""
 
-    orders: int
-    findings: tuple[tuple[str, str, str], ...]
+    orders: int  #: how many were audited
+    findings: tuple[tuple[str, str, str], ...]  #: as (order, finding, evidence)
 
     def __repr__(self) -> str:
         orders = f"{self.orders} order{'s' * (self.orders != 1)} audited"
@@ -134,7 +131,7 @@ class Audit:
 class Source:
     """Python code, in the colours of the theme."""
 
-    code: str
+    code: str  #: as text
 
     def __repr__(self) -> str:
         return self.code

@@ -67,11 +67,17 @@ class Lab:
         self._console: Console | None = None
         self._api = api = OrderkitClient(target.api_url, target.settings.api_key)
         tables = Tables(api, self.open_pool)
+        #: Start orders, talk to them, wait for them, read what happened.
         self.orders = Orders(api, tables, self.connect_temporal, stack.ui_url if stack else _COMPOSE_UI)
+        #: Charts of orders.
         self.charts = Charts(self.orders, tables)
+        #: Kill, stop and start the worker processes.
         self.workers = WorkerControl(self._own_stack, passing)
+        #: Kill PostgreSQL.
         self.postgres = ServerControl("postgres", self._own_stack, passing)
+        #: Kill Temporal's server.
         self.temporal = ServerControl("temporal", self._own_stack, passing)
+        #: Kill the REST API.
         self.api = ServerControl("api", self._own_stack, passing)
 
     @classmethod

@@ -32,7 +32,7 @@ def _to_nobody(_: str) -> AbstractAsyncContextManager[None]:
 class ServerControl:
     """A server of the lab, called postgres, temporal or api."""
 
-    name: str
+    name: str  #: postgres, temporal or api
     _stack: FindStack
     _announce: Announce = _to_nobody
 
