@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-input -c co
 CANDIDATES := python3.13 python3.12 python3.11 python3.14 python3 python
 FITS := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help install lab demo test check coverage lowest fences soak format notebooks histories wheel clean
+.PHONY: help install lab demo test check docs coverage lowest fences soak format notebooks histories wheel clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -33,6 +33,10 @@ check: .venv/.dev ## the quick ones: format, lint, types, import rules, known vu
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python tests/support/advisories.py
 	@$(BIN)/python -m pytest -q -m unit tests/unit
+
+docs: .venv/.dev ## the documentation site, in build/docs/html (half a minute, no network)
+	@$(BIN)/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going -c docs -d build/docs/doctrees . build/docs/html
+	@echo "The site: build/docs/html/index.html"
 
 coverage: .venv/.dev ## the same tests, traced in every process: lines and branches of orderkit/ that they run (15 minutes)
 	@COVERAGE=$(BIN)/coverage bash tests/support/coverage.sh

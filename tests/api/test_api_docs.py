@@ -1,4 +1,4 @@
-"""The curl commands of docs/api.md, as they stand there."""
+"""The curl commands of docs/reference/rest.md, as they stand there."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from orderkit.core.orders import OrderId
 
-PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "rest.md").read_text()
 HERE = "http://127.0.0.1:8000"
 
 

@@ -1,4 +1,4 @@
-"""docs/notebooks-as-tests.md as a reader follows it: its files, its commands and what they say, in an empty folder."""
+"""docs/how-to/notebooks-as-tests.md as a reader follows it, in an empty folder: files, commands, what they say."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from orderkit.stack.lifecycle import down, up
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "notebooks-as-tests.md").read_text()
+PAGE = (ROOT / "docs" / "how-to" / "notebooks-as-tests.md").read_text()
 # A fenced block; a file's text has the file's name above it.
 BLOCK = re.compile(r"(?:^\*\*`(\S+)`\*\*\n\n)?^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 TUTORIAL, REST = PAGE.split("\n## What nbval compares\n")

@@ -1,0 +1,49 @@
+"""What a chart of a notebook shows, in words, for those who do not see it: `alt`, from the cell that drew it."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.transforms.post_transforms import SphinxPostTransform
+
+from orderkit.analysis import charts as functions
+from orderkit.lab.charts import Charts
+
+DRAWN = re.compile(r"charts\.(\w+)\((.*?)\)|^(\w+)\(.*\)$", re.MULTILINE)
+
+
+class Describe(SphinxPostTransform):
+    """Gives every picture that a cell has made its alternative text."""
+
+    default_priority = 400
+
+    def run(self, **_: Any) -> None:
+        """Of the page at hand."""
+        for cell in self.document.findall(
+            lambda node: "cell" in node.get("classes", []) if isinstance(node, nodes.Element) else False
+        ):
+            code = "\n".join(block.astext() for block in cell.findall(nodes.literal_block))
+            for image in cell.findall(nodes.image):
+                image["alt"] = describe(code)
+
+
+def describe(code: str) -> str:
+    """`Chart of pot: one order, step by step …`, from `lab.charts.timeline("pot")` and that method's docstring."""
+    for method, orders, function in DRAWN.findall(code):
+        drawn = getattr(Charts, method, None) or getattr(functions, function or " ", None)
+        if drawn is not None and drawn.__doc__:
+            about = (inspect.getdoc(drawn) or "").splitlines()[0].rstrip(".")
+            of = re.sub(r"[\"'*]", "", orders)
+            what = f"Chart of {of}" if of else "Chart"
+            return f"{what}: {about[0].lower()}{about[1:]}. The tables of this page have the numbers."
+    return ""
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Called by Sphinx."""
+    app.add_post_transform(Describe)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

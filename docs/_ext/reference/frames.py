@@ -1,0 +1,26 @@
+"""The columns of the DataFrames that `lab.orders` gives with `full=True`, from orderkit.analysis.frames."""
+
+from __future__ import annotations
+
+from sphinx.pycode import ModuleAnalyzer
+
+from orderkit.analysis import frames
+from reference.markup import anchored, code, escaped, table
+
+FRAMES = {
+    "attempts": frames.ATTEMPTS,
+    "events": frames.EVENTS,
+    "timeline": frames.TIMELINE,
+    "ledger": frames.LEDGER,
+}
+
+
+def markdown() -> str:
+    """A heading and a table for each frame."""
+    comments = ModuleAnalyzer.for_module(frames.__name__).find_attr_docs()
+    parts = []
+    for name, columns in FRAMES.items():
+        about = escaped(" ".join(comments.get(("", name.upper()), [])).strip())
+        rows = [[anchored(column, f"frame {name} {column}"), code(dtype)] for column, dtype in columns.items()]
+        parts.append(f"### {name}\n\n{about[:1].upper()}{about[1:]}.\n\n{table(['column', 'dtype'], rows)}")
+    return "\n\n".join(parts)
