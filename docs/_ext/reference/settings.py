@@ -17,8 +17,8 @@ def markdown() -> str:
     rows = []
     for name, field in Settings.model_fields.items():
         variable = f"{prefix}{name}".upper()
-        about = sentence(field.description or "")
-        rows.append([anchored(variable, variable), _default(name, field.default), f"{about}{_allowed(field)}"])
+        default = f"{_default(name, field.default)}{_allowed(field)}"
+        rows.append([anchored(variable, variable), default, sentence(field.description or "")])
     return table(["variable", "default", "what it is"], rows)
 
 
@@ -34,6 +34,6 @@ def _allowed(field: Any) -> str:
     """What it may be, where that is said."""
     bounds = {type(each).__name__: each for each in field.metadata}
     if "Ge" in bounds and "Le" in bounds:
-        return f" From {bounds['Ge'].ge:,} to {bounds['Le'].le:,}."
+        return f", from {bounds['Ge'].ge:,} to {bounds['Le'].le:,}"
     words = [word for word in get_args(field.annotation) if isinstance(word, str)]
-    return f" One of {', '.join(code(word) for word in words)}." if words else ""
+    return f", one of {', '.join(code(word) for word in words)}" if words else ""
