@@ -32,7 +32,8 @@ def code(text: str) -> str:
 def sentence(text: str) -> str:
     """With a capital letter and a full stop."""
     text = escaped(" ".join(text.split()))
-    return (text[:1].upper() + text[1:]).rstrip(".") + "." if text else ""
+    starts_with_a_word_of_code = re.match(r"\w+:", text)
+    return (text if starts_with_a_word_of_code else text[:1].upper() + text[1:]).rstrip(".") + "." if text else ""
 
 
 def escaped(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -100,7 +101,7 @@ def _default(schema: Json, required: bool) -> str:
         return "required"
     default = schema.get("default")
     if isinstance(default, list | dict):
-        return "an example" if default else ""
+        return code(json.dumps(default)) if default else ""
     return code(str(default)) if default not in (None, "") else ""
 
 
