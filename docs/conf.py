@@ -6,6 +6,7 @@ Nothing is fetched and no notebook is executed. The reference is made from the c
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from orderkit import __version__
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "docs" / "_ext"))
 
+for name in [name for name in os.environ if name.startswith("ORDERKIT_")]:
+    del os.environ[name]  # what this machine's orderkit is told is no part of the site
 logging.getLogger("orderkit.store.migrations").propagate = False  # a migration that is applied is no news here
 
 project = "orderkit"
@@ -34,7 +37,7 @@ extensions = [
     "sphinx_design",
     "reference",
     "source_pages",
-    "pictures",
+    "lessons",
 ]
 nitpicky = True
 # The documents of other projects are not fetched: a build needs no network.

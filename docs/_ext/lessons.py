@@ -1,4 +1,4 @@
-"""What a chart of a notebook shows, in words, for those who do not see it: `alt`, from the cell that drew it."""
+"""What the site adds to a notebook: words for its charts, and a solution's title says that it is one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.transforms import SphinxTransform
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
 from orderkit.analysis import charts as functions
@@ -16,8 +17,19 @@ from orderkit.lab.charts import Charts
 DRAWN = re.compile(r"charts\.(\w+)\((.*?)\)|^(\w+)\(.*\)$", re.MULTILINE)
 
 
+class NameSolutions(SphinxTransform):
+    """A lesson and its solution have the same title; a search finds both."""
+
+    default_priority = 800  # before the event doctree-read, which collects titles
+
+    def apply(self, **_: Any) -> None:
+        """To the page at hand."""
+        if self.env.docname.startswith("notebooks/solutions/"):
+            next(self.document.findall(nodes.title)).append(nodes.Text(" (solved)"))
+
+
 class Describe(SphinxPostTransform):
-    """Gives every picture that a cell has made its alternative text."""
+    """Gives every picture that a cell has made its alternative text, for those who do not see it."""
 
     default_priority = 400
 
@@ -45,5 +57,6 @@ def describe(code: str) -> str:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Called by Sphinx."""
+    app.add_transform(NameSolutions)
     app.add_post_transform(Describe)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
