@@ -1,6 +1,7 @@
 # One image for migrate, worker, API and JupyterLab. The dependencies' layer is rebuilt only when they change; the code is installed
 # editable in /app, so that `docker compose watch` can replace it in a running container.
-FROM python:3.13-slim AS build
+ARG PYTHON_IMAGE=python:3.13-slim
+FROM ${PYTHON_IMAGE} AS build
 WORKDIR /app
 ENV PATH=/opt/venv/bin:$PATH
 RUN python -m venv /opt/venv
@@ -9,7 +10,7 @@ COPY orderkit/__init__.py orderkit/
 RUN --mount=type=cache,target=/root/.cache/pip \
     pip install --disable-pip-version-check --constraint constraints.txt --editable .
 
-FROM python:3.13-slim
+FROM ${PYTHON_IMAGE}
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1
 RUN useradd --create-home --uid 1000 orderkit && install --directory --owner orderkit --group orderkit /app
 WORKDIR /app
