@@ -86,6 +86,13 @@ def test_the_password_has_one_source_and_jupyter_has_no_default_token() -> None:
     assert not any("token" in word.lower() for word in SERVICES["jupyter"]["command"])
 
 
+def test_readme_puts_the_key_where_every_command_finds_it() -> None:
+    """Set for `up` alone, `logs` and `down` would refuse the file."""
+    commands = re.findall(r"`([^`]*docker compose[^`]*)`", (ROOT / "README.md").read_text())
+    assert commands and not any("ORDERKIT_API_KEY" in command for command in commands)
+    assert re.search(r"`echo \"ORDERKIT_API_KEY=[^`]* >> \.env`", (ROOT / "README.md").read_text())
+
+
 def test_images_are_pinned_and_none_is_deprecated() -> None:
     images = {service["image"] for service in SERVICES.values()}
     assert not any("auto-setup" in image or image.endswith(":latest") for image in images)

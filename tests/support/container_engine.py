@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -25,6 +26,12 @@ MISSING = (
     "This needs Docker with its compose plugin (https://docs.docker.com/get-started/get-docker/), or podman and "
     "podman-compose (Debian, Ubuntu: sudo apt install podman podman-compose), running, and for you to use."
 )
+
+
+def tell(line: str) -> None:
+    """A line for whoever watches. That nobody does any more, as after `| head`, must not keep us from taking down."""
+    with suppress(OSError):
+        print(line, flush=True)
 
 
 class StepFailedError(Exception):
@@ -59,7 +66,7 @@ def run(
             except subprocess.TimeoutExpired:
                 if left <= 15:
                     raise StepFailedError(f"not done within {seconds:.0f} s: {' '.join(command)}") from None
-                print(f"    {time.monotonic() - began:.0f} s …", flush=True)
+                tell(f"    {time.monotonic() - began:.0f} s …")
     finally:
         _end(process)
 
@@ -174,7 +181,7 @@ class Project:
         try:
             self.compose("down", "--volumes", "--timeout", "5", seconds=120)
         except StepFailedError as failure:
-            print(failure, file=sys.stderr)
+            tell(str(failure))
         left = self.left()
         for kind, names in left.items():
             run([self.engine, kind, "rm", "--force", *names], 60)

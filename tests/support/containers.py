@@ -2,7 +2,8 @@
 
 With Docker, or with podman and podman-compose. The project, its ports and its image's name are its own, so nobody's
 containers are touched. After a failure or Ctrl-C, too, everything is removed again but the images: the next run builds
-on them. Exit status 1 after a failure, with the last lines of every container.
+on them. (What podman had begun of an interrupted build, only `podman system prune` or `podman rm` removes.) Exit status
+1 after a failure, with the last lines of every container.
 
     make containers CONTAINERS="--lessons 00 01"  run more lessons in JupyterLab's container
     make containers CONTAINERS="--engine podman"  where both are installed
@@ -21,13 +22,14 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from support import stand_ins
-from support.container_engine import IN_ORDER, MISSING, ROOT, Project, StepFailedError, find
+from support.container_engine import IN_ORDER, MISSING, ROOT, Project, StepFailedError, find, run, tell
 
 from orderkit.stack.tcp_ports import LOOPBACK, another
 
@@ -45,15 +47,18 @@ class Steps:
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
-        print(f"{name} …", flush=True)
+        tell(f"{name} …")
         began, result = time.monotonic(), "failed"
         try:
             yield
             result = "ok"
+        except KeyboardInterrupt:
+            result = "interrupted"
+            raise
         finally:
             seconds = time.monotonic() - began
             self._rows.append((name, seconds, result))
-            print(f"    {result}, {seconds:.1f} s", flush=True)
+            tell(f"    {result}, {seconds:.1f} s")
 
     def table(self) -> str:
         """A line for each step, and the sum."""
@@ -116,7 +121,7 @@ def use(project: Project, step: Steps, lessons: list[str]) -> None:
     with step("the audit"):
         project.answer("jupyter", "audit")
     for lesson in lessons:
-        with step(lesson):
+        with step(f"lesson {lesson}"):
             project.execute("jupyter", "jupyter", "execute", "--timeout=90", f"notebooks/{lesson}", seconds=600)
 
 
@@ -137,7 +142,10 @@ def check(project: Project, step: Steps, lessons: list[str], standing_in: bool) 
         with step("pull the images of others"):
             project.compose("pull", *(service for service in IN_ORDER if service not in OURS), seconds=1800)
     with step("build the image"):
+        before = image_id(project)
         project.compose(*build, seconds=1800)
+        if before not in ("", image_id(project)):
+            run([project.engine, "rmi", before], 60)  # else each run leaves one without a name
     with step("the notebooks in the image"):
         label = f"com.docker.compose.project={project.name}"
         listed = project.engine_says("run", "--rm", "--label", label, IMAGE, "ls", "-A", "notebooks")
@@ -155,11 +163,16 @@ def check(project: Project, step: Steps, lessons: list[str], standing_in: bool) 
     use(project, step, lessons)
 
 
+def image_id(project: Project) -> str:
+    """The image of an earlier build or of this one; empty when there is none."""
+    return run([project.engine, "images", "--quiet", "--no-trunc", IMAGE], 30).stdout.strip()
+
+
 def tell_logs(project: Project) -> None:
     """The last lines of every container, for whoever must find out why."""
     for service in IN_ORDER:
         with suppress(StepFailedError):  # it has none yet
-            print(f"--- {service}", *project.logs(service).splitlines()[-15:], sep="\n", file=sys.stderr)
+            tell("\n".join([f"--- {service}", *project.logs(service).splitlines()[-15:]]))
 
 
 def chosen_lessons(numbers: list[str]) -> list[str]:
@@ -168,6 +181,18 @@ def chosen_lessons(numbers: list[str]) -> list[str]:
     if missing := [number for number, names in found.items() if not names]:
         raise SystemExit(f"no such lesson: {', '.join(missing)}; there are {', '.join(each[:2] for each in NOTEBOOKS)}")
     return [name for names in found.values() for name in names]
+
+
+def on_signals(handler: Callable[[int, FrameType | None], None]) -> None:
+    """What Ctrl-C, `kill` and a closed terminal do."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, handler)
+
+
+def interrupt(*_: object) -> None:
+    """The first one ends the step; a second one does not end the taking down."""
+    on_signals(lambda *_: None)
+    raise KeyboardInterrupt
 
 
 def main() -> int:
@@ -181,7 +206,7 @@ def main() -> int:
     )
     options = parser.parse_args()
     lessons = chosen_lessons(options.lessons)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    on_signals(interrupt)
     found = find(options.engine)
     if not found:
         raise SystemExit(MISSING)
@@ -193,25 +218,24 @@ def main() -> int:
         overrides = Path(temporary) / "images.json"  # YAML, too
         overrides.write_text(json.dumps(images(options.stand_ins)))
         project = Project(*found, f"orderkit-check-{secrets.token_hex(4)}", variables(ports), overrides)
-        print(f"{project.engine}; project {project.name}", flush=True)
+        tell(f"{project.engine}; project {project.name}")
         try:
             check(project, step, lessons, options.stand_ins)
             status = 0
         except StepFailedError as failure:
-            print(f"FAILED: {failure}", file=sys.stderr)
+            tell(f"FAILED: {failure}")
             tell_logs(project)
         except KeyboardInterrupt:
             status = 130
         finally:
-            for ignored in (signal.SIGINT, signal.SIGTERM):  # people are impatient, and this is bounded
-                signal.signal(ignored, signal.SIG_IGN)
+            on_signals(lambda *_: None)  # people are impatient, and what follows is bounded
             try:
                 with step("take everything down"):
                     project.take_down()
             except StepFailedError as failure:
-                print(f"FAILED: {failure}", file=sys.stderr)
+                tell(f"FAILED: {failure}")
                 status = status or 1
-    print(f"\n{step.table()}\nThe images stay; to remove them: {project.engine} rmi {IMAGE}")
+    tell(f"\n{step.table()}\nThe images stay; to remove them: {project.engine} rmi {IMAGE}")
     return status
 
 
