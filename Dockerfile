@@ -16,6 +16,7 @@ RUN useradd --create-home --uid 1000 orderkit && install --directory --owner ord
 WORKDIR /app
 COPY --from=build /opt/venv /opt/venv
 COPY --chown=orderkit:orderkit . .
-USER orderkit
+# By number: `docker compose watch` looks a name up on the host, which has none, and copies nothing.
+USER 1000
 EXPOSE 8000 8888
 CMD ["orderkit", "--help"]

@@ -33,6 +33,12 @@ def test_the_image_is_the_build_stages_packages_and_what_is_sent() -> None:
     assert re.findall(r"^WORKDIR (.*)$", IMAGE, re.MULTILINE) == ["/app"]
 
 
+def test_its_user_is_a_number_for_hot_reload() -> None:
+    """For `compose watch` Docker looks a name, and `uid:gid`, up among the host's users, and then copies nothing."""
+    made = re.findall(r"useradd [^&]*--uid (\d+) orderkit", IMAGE)
+    assert made and re.findall(r"^USER (.*)$", IMAGE, re.MULTILINE) == made
+
+
 def test_its_notebooks_are_those_that_a_lab_lays() -> None:
     """A lab lays the wheel's notebooks: `*.ipynb`, without their solutions."""
     inside = [path for path in (ROOT / "notebooks").rglob("*") if path.is_file()]
