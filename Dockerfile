@@ -5,10 +5,10 @@ FROM ${PYTHON_IMAGE} AS build
 WORKDIR /app
 ENV PATH=/opt/venv/bin:$PATH
 RUN python -m venv /opt/venv
-COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY pyproject.toml constraints.txt LICENSE ./
 COPY orderkit/__init__.py orderkit/
 RUN --mount=type=cache,target=/root/.cache/pip \
-    pip install --disable-pip-version-check --constraint constraints.txt --editable .
+    touch README.md && pip install --disable-pip-version-check --constraint constraints.txt --editable .
 
 FROM ${PYTHON_IMAGE}
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1
