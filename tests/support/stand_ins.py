@@ -12,15 +12,16 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from support.container_engine import StepFailedError, checked, run
+from support.container_engine import SERVICES, StepFailedError, checked, run
 
 from orderkit.stack.postgres import binary as postgres_binary
 from orderkit.stack.temporal import binary as temporal_binary
 
-PYTHON, POSTGRESQL, TEMPORAL = (
-    f"localhost/orderkit-stand-in-{name}:1" for name in ("python", "postgresql", "temporal")
-)
 _RELEASE = "trixie"
+_NAME = "localhost/orderkit-stand-in"
+PYTHON = f"{_NAME}-python:{_RELEASE}"
+# By the version that the compose file asks for: another one is another image.
+POSTGRESQL, TEMPORAL = (f"{_NAME}-{SERVICES[name]['image'].replace('/', '-')}" for name in ("postgresql", "temporal"))
 _CERTIFICATES = Path("usr/local/share/ca-certificates")  # a company's own, for pip inside the build
 _POSTGRESQL_ENTRY = """#!/bin/sh
 # What the compose file asks of the image postgres: user, password and database from the environment; data by version.
