@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-input -c co
 CANDIDATES := python3.13 python3.12 python3.11 python3.14 python3 python
 FITS := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help install lab demo test check docs coverage lowest fences soak containers format notebooks histories wheel clean
+.PHONY: help install lab demo test check docs coverage lowest fences soak containers elsewhere format notebooks histories wheel clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -52,6 +52,9 @@ soak: .venv/.dev ## every notebook 20 times in a row on the same labs, with the 
 
 containers: .venv/.dev ## the image and docker-compose.yml for real, with Docker or podman, and lesson 00 inside (minutes)
 	@PYTHONPATH=tests $(BIN)/python -m support.containers $(CONTAINERS)
+
+elsewhere: .venv/.dev ## every notebook on a PostgreSQL (with TLS) and a Temporal that the lab did not start (7 minutes)
+	@$(BIN)/python tests/support/notebooks_elsewhere.py
 
 format: .venv/.dev ## put the code into its form
 	@$(BIN)/ruff check --fix-only --quiet .

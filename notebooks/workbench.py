@@ -1,4 +1,7 @@
-"""Where build.py and the tests execute notebooks: a lab of their own, and kernels that leave nothing behind."""
+"""Where build.py and the tests execute notebooks: a lab of their own, and kernels that leave nothing behind.
+
+With ORDERKIT_NOTEBOOKS=elsewhere the lab uses the servers that the environment names (`make elsewhere`).
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from orderkit.stack.elsewhere import FOLDER, Elsewhere
 from orderkit.stack.lifecycle import down, up
 from orderkit.stack.stack import Stack
 
@@ -30,8 +34,9 @@ class Workbench:
 def open_workbench() -> Iterator[Workbench]:
     """Start a lab in a temporary folder, on ports that nobody prefers; put it down and remove the folder afterwards."""
     with tempfile.TemporaryDirectory(prefix="orderkit-notebooks-") as folder:
-        home = Path(folder) / ".orderkit"
-        variables = _variables(Path(folder))
+        elsewhere = Elsewhere.from_environment() if os.environ.get("ORDERKIT_NOTEBOOKS") == "elsewhere" else None
+        home = Path(folder) / ".orderkit" / (FOLDER if elsewhere else "")
+        variables = {**_variables(Path(folder)), **(elsewhere.variables if elsewhere else {})}
         # Matplotlib looks for fonts once; should it take long, it says so, and no cell shall.
         fonts = subprocess.Popen(
             [sys.executable, "-c", "import matplotlib.font_manager"],
@@ -39,7 +44,7 @@ def open_workbench() -> Iterator[Workbench]:
             stderr=subprocess.DEVNULL,
         )
         try:
-            stack = up(home, preferred={})
+            stack = up(home, elsewhere=elsewhere, preferred={})
             fonts.wait(60)
             yield Workbench(stack, variables)
         finally:

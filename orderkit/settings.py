@@ -67,6 +67,9 @@ class Settings(BaseSettings):
     api_host: str = Field("127.0.0.1", min_length=1, description="address the REST API binds to")
     api_port: int = Field(8000, ge=1, le=65535, description="port of the REST API")
     api_key: SecretStr | None = Field(None, description="required in X-API-Key; a must unless bound to loopback")
+    temporal_ui_url: str = Field(
+        "http://127.0.0.1:8080", description="Temporal's UI, for links, where Temporal is not the lab's own"
+    )
     codec_key: SecretStr | None = Field(
         None, description="encrypts what Temporal stores; several between commas: the first encrypts, all decrypt"
     )
@@ -104,6 +107,13 @@ class Settings(BaseSettings):
         if not url.get_secret_value().startswith(("postgresql://", "postgres://")):
             raise ValueError("must start with postgresql://")
         return url
+
+    @field_validator("temporal_ui_url")
+    @classmethod
+    def _is_a_web_address(cls, url: str) -> str:
+        if not url.startswith(("http://", "https://")):
+            raise ValueError("must start with http:// or https://")
+        return url.rstrip("/")
 
     @field_validator("home")
     @classmethod

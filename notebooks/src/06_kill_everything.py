@@ -66,7 +66,7 @@ await lab.orders.ledger("canoe")
 #
 # a) nothing · b) everything up to the last backup · c) everything that it had ever said yes to
 
-# %%
+# %% tags=["kills-a-server"]
 await lab.orders.start("ferry", review="human", policy="budget", deadline=3600)
 await lab.orders.wait("ferry", until="in_review")
 await lab.postgres.kill()
@@ -100,7 +100,7 @@ events[events["step"] == ""][["type"]]
 # a) it is gone, the order waits for ever · b) it starts again from 0 · c) it goes off when it should, or as soon as the
 # server is back
 
-# %%
+# %% tags=["kills-a-server"]
 await lab.orders.start("raft", review_seconds=3, deadline=60)
 await lab.orders.wait("raft", until="in_review")
 await lab.temporal.kill()
@@ -151,7 +151,7 @@ await lab.orders.ledger("kayak")
 #
 # **Predict.** How many of the six ship? How many charges does the ledger have?
 
-# %%
+# %% tags=["kills-a-server"]
 fleet = [f"boat{number}" for number in range(1, 7)]
 for name in fleet:
     await lab.orders.start(name, review="none", policy="budget", faults="original", deadline=120)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -42,20 +43,19 @@ def serve_command(
     from orderkit.stack.target import find_target
     from orderkit.temporal.codec import url_token
 
-    keys = find_target().settings.codec_keys()
+    settings = find_target().settings
+    keys = settings.codec_keys()
     if not keys:
         raise SettingsError("no key to serve with: set ORDERKIT_CODEC_KEY or ORDERKIT_CODEC_KEY_FILE")
     url = f"http://127.0.0.1:{port}/{url_token(keys[0])}"
     err.print(
         f"Codec endpoint, for the glasses in Temporal's UI or for temporal --codec-endpoint:\n{url}", soft_wrap=True
     )
-    run_codec_server(keys, origin or _ui_origins(), port)
+    run_codec_server(keys, origin or _origins(settings.temporal_ui_url), port)
 
 
-def _ui_origins() -> list[str]:
-    from orderkit.settings import find_home
-    from orderkit.stack.stack import find_stack
-
-    stack = find_stack(find_home())
-    port = stack.ports.temporal_ui if stack else 8080
-    return [f"http://{host}:{port}" for host in ("127.0.0.1", "localhost")]
+def _origins(url: str) -> list[str]:
+    """What a browser calls the page of this URL; this machine has two names."""
+    parts = urlsplit(url)
+    origin = f"{parts.scheme}://{parts.netloc}"
+    return list(dict.fromkeys([origin, origin.replace("127.0.0.1", "localhost")]))

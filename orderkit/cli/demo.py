@@ -30,11 +30,11 @@ def demo_command(
 ) -> None:
     """Run one order with live progress, then show its attempts and their timings."""
     from orderkit.cli.inputs import start_body
-    from orderkit.settings import find_home
     from orderkit.stack.stack import find_stack
+    from orderkit.stack.target import find_place
 
     body = start_body(faults=faults, policy=policy, seed=seed)
-    before = find_stack(find_home())
+    before = find_stack(find_place().home)
     was_up = before is not None and before.alive()
     order_id = order_id or f"demo-{secrets.token_hex(3)}"
     with interrupted_once():

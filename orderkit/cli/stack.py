@@ -11,6 +11,7 @@ import typer
 
 from orderkit.cli.output import Json, answer, err, out, table
 from orderkit.cli.startup import interrupted_once, start, stop
+from orderkit.store.urls import address_of
 
 if TYPE_CHECKING:
     from orderkit.stack.stack import Stack
@@ -24,13 +25,16 @@ def _places(stack: Stack) -> dict[str, str]:
         "api": f"{stack.api_url}/docs",
         "temporal_ui": stack.ui_url,
         "temporal": stack.temporal_address,
-        "postgres": f"127.0.0.1:{stack.ports.postgres}",
+        "postgres": ":".join(map(str, address_of(stack.database_url))),
         "home": str(stack.home),
     }
 
 
 def up_command(workers: Workers = 1, json: Json = False) -> None:
-    """Start PostgreSQL, Temporal, a worker and the API; a second time adopts what runs."""
+    """Start PostgreSQL, Temporal, a worker and the API; a second time adopts what runs.
+
+    Where ORDERKIT_DATABASE_URL names servers elsewhere, only a worker and the API start, and use those.
+    """
     stack = start(workers)
     places = _places(stack)
     answer(json, {**places, "notices": list(stack.notices)}, lambda: out.print(table(("", ""), places.items())))

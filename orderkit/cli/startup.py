@@ -35,11 +35,11 @@ def interrupted_once() -> Iterator[None]:
 
 def stop() -> list[str]:
     """Bring the lab down, also when the terminal is gone and can be told nothing; returns the names of what ran."""
-    from orderkit.settings import find_home
     from orderkit.stack.jupyter import end_orphans
     from orderkit.stack.lifecycle import down
+    from orderkit.stack.target import find_place
 
-    orphans = end_orphans(find_home())
+    orphans = end_orphans(find_place().home)
     try:
         with err.status("Stopping …"):
             return [*orphans, *down()]

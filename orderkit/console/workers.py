@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from orderkit.errors import OrderkitError
-from orderkit.stack.controls import WorkerControl
+from orderkit.stack.controls import WorkerControl, told_others
 
 ANNOUNCEMENTS = {
     "kill": "SIGKILL sent; waiting until new workers poll",
@@ -22,7 +22,8 @@ async def control(button: str, workers: WorkerControl) -> str:
             return "The workers were killed, and new ones poll"
         case "stop":
             await workers.stop()
-            return "No worker runs: orders wait where they are"
+            others = await asyncio.to_thread(lambda: workers.others)
+            return told_others(others) if others else "No worker runs: orders wait where they are"
         case _:
             await workers.start(1)
             return "One worker polls both task queues"

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 
 from orderkit.doctor.machine import Check, check_folder, check_platform, check_ports, check_programs
 from orderkit.errors import DependencyUnavailable, LabError, OrderkitError, UnsupportedDatabase
-from orderkit.settings import find_home
 from orderkit.stack.processes import label, processes_of
 from orderkit.stack.readiness import QUEUES, health, live_pollers, poller_name
 from orderkit.stack.stack import Stack, find_stack
 from orderkit.stack.status import status
-from orderkit.stack.target import Target, is_elsewhere
+from orderkit.stack.target import Target, find_place
 from orderkit.temporal.server import is_serving
 
 if TYPE_CHECKING:
@@ -26,31 +25,34 @@ _MOST_WORKFLOWS, _MOST_SHOWN = 500, 3
 
 def doctor(home: Path | None = None) -> list[Check]:
     """Look at everything; takes a few seconds at most. Blocks: in a notebook, call it in a thread."""
-    return list(_examine((home or find_home()).resolve()))
+    return list(_examine(home))
 
 
-def _examine(home: Path) -> Iterator[Check]:
+def _examine(home: Path | None) -> Iterator[Check]:
     yield from check_platform()
-    yield from check_programs()
     try:
+        home, named = find_place(home)
         stack = find_stack(home) if home.is_dir() else None
-        external = is_elsewhere()
-        target = Target.of_stack(stack) if stack and not external else Target.from_environment()
+        foreign = named is not None and (stack is None or stack.elsewhere != named)
+        target = Target.of_stack(stack) if stack and not foreign else Target.from_environment()
     except LabError as error:
         yield Check("lab", False, str(error), "do what it says")
         return
     except OrderkitError as error:
         yield Check("settings", False, str(error), "set or unset what it names")
         return
-    if external:
-        yield Check("mode", True, "servers that ORDERKIT_DATABASE_URL and TEMPORAL_* name; no local lab")
-    else:
+    elsewhere = foreign or (stack is not None and stack.elsewhere is not None)
+    yield from check_programs(servers=not elsewhere)
+    if elsewhere:
+        uses = "no lab of this folder uses them yet; one will, after orderkit up" if foreign else f"the lab {home}"
+        yield Check("servers elsewhere", True, f"what ORDERKIT_DATABASE_URL and TEMPORAL_* name; used by {uses}")
+    if not foreign:
         yield from check_folder(home)
         yield from check_ports(stack)
         yield from _check_processes(home, stack)
         if stack is None:
             return  # whoever answers on the usual ports is not ours
-    yield from asyncio.run(_check_services(target, "" if external else _UP))
+    yield from asyncio.run(_check_services(target, "" if elsewhere else _UP, "" if foreign else _UP))
 
 
 def _check_processes(home: Path, stack: Stack | None) -> Iterator[Check]:
@@ -60,19 +62,21 @@ def _check_processes(home: Path, stack: Stack | None) -> Iterator[Check]:
         fine = row.state in ("running", "starting")
         detail = f"{row.state}" + (f", pid {row.pid}, {row.memory_mb:.0f} MB" if row.pid else "")
         log = f" Its log: {stack.log(row.name)}" if stack else ""
-        yield Check(row.name, fine, f"{detail}{': ' + row.problem if row.problem else ''}", f"{_UP}.{log}")
+        remedy = f"{_UP}.{log}" if row.state != "away" else f"start it where it runs: {row.url}"
+        yield Check(row.name, fine, f"{detail}{': ' + row.problem if row.problem else ''}", remedy)
     found = stack.extra() if stack and stack.alive() else processes_of(home)
     strays = [f"{label(process)} (pid {process.pid})" for process in found]
     yield Check("stray processes", not strays, ", ".join(strays) or "none", _UP)
 
 
-async def _check_services(target: Target, remedy: str) -> list[Check]:
+async def _check_services(target: Target, remedy: str, mend_ours: str) -> list[Check]:
+    """`remedy` is for the servers, `mend_ours` for worker and API; empty where only their owner can do it."""
     settings = target.settings
     found = [check async for check in _check_database(target, remedy)]
-    found += [check async for check in _check_temporal(target, remedy)]
+    found += [check async for check in _check_temporal(target, remedy, mend_ours)]
     answer = await asyncio.to_thread(health, settings.api_host, settings.api_port)
     detail = f"{target.api_url}/health: {answer or 'no answer'}"
-    return [*found, Check("API", answer.startswith("200"), detail, remedy or "start it: orderkit api")]
+    return [*found, Check("API", answer.startswith("200"), detail, mend_ours or "start it: orderkit up")]
 
 
 async def _check_database(target: Target, remedy: str) -> AsyncIterator[Check]:
@@ -94,7 +98,7 @@ async def _check_database(target: Target, remedy: str) -> AsyncIterator[Check]:
     yield Check("schema", not missing, detail, "orderkit db migrate")
 
 
-async def _check_temporal(target: Target, remedy: str) -> AsyncIterator[Check]:
+async def _check_temporal(target: Target, remedy: str, mend_ours: str) -> AsyncIterator[Check]:
     mend = remedy or "start it, or correct TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE"
     try:
         client = await _connect(target)
@@ -115,7 +119,7 @@ async def _check_temporal(target: Target, remedy: str) -> AsyncIterator[Check]:
             continue
         names = map(poller_name, who) if target.stack else who
         detail = f"polled by {', '.join(names)}" if who else "no worker polls it: orders wait"
-        yield Check(f"queue {queue}", bool(who), detail, remedy or "start a worker: orderkit worker")
+        yield Check(f"queue {queue}", bool(who), detail, mend_ours or "start a worker: orderkit up")
     yield await check_workflows(client)
 
 

@@ -48,10 +48,11 @@ def check_platform() -> Iterator[Check]:
         yield Check("operating system", True, system)
 
 
-def check_programs() -> Iterator[Check]:
-    """The servers' programs, and what notebooks need."""
-    yield _version_of("PostgreSQL program", lambda: postgres.binary("postgres"))
-    yield _version_of("Temporal program", temporal.binary)
+def check_programs(*, servers: bool = True) -> Iterator[Check]:
+    """The servers' programs where they are the lab's own, and what notebooks need."""
+    if servers:
+        yield _version_of("PostgreSQL program", lambda: postgres.binary("postgres"))
+        yield _version_of("Temporal program", temporal.binary)
     for package in ("supervisor", "jupyterlab", "ipywidgets"):
         found = importlib.util.find_spec(package) is not None
         detail = importlib.metadata.version(package) if found else "not installed"
@@ -77,13 +78,16 @@ def check_folder(home: Path) -> Iterator[Check]:
 def check_ports(stack: Stack | None) -> Iterator[Check]:
     """Who listens where the lab does, or would."""
     if stack is None or not stack.alive():
-        for name, port in PREFERRED.items():
+        expected = PREFERRED if stack is None or not stack.elsewhere else {"api": PREFERRED["api"]}
+        for name, port in expected.items():
             free = is_free(port)
             detail = "free" if free else f"taken by {holder(port)}; the lab will take another and say which"
             yield Check(f"port {port} ({TITLES[name]})", True, detail)
         return
     known = stack.supervisor.processes()
     for name, port in asdict(stack.ports).items():
+        if not port:
+            continue  # of a server elsewhere
         owner = name.partition("_")[0]
         pid = stack.supervisor.pid() if owner == "supervisor" else known[owner].pid
         if not pid:

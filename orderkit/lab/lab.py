@@ -19,13 +19,12 @@ from orderkit.lab.display import Audit, Links, Order
 from orderkit.lab.forgotten_await import notice_forgotten_await
 from orderkit.lab.interrupts import make_interruptible
 from orderkit.lab.orders import Orders
-from orderkit.lab.progress import passing, with_progress
+from orderkit.lab.progress import passing, say, with_progress
 from orderkit.lab.tables import Tables
-from orderkit.settings import find_home
 from orderkit.stack.controls import ServerControl, WorkerControl
 from orderkit.stack.programs import PROGRAMS
 from orderkit.stack.stack import Stack, find_stack
-from orderkit.stack.target import Target, is_elsewhere
+from orderkit.stack.target import Place, Target, find_place
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,9 +38,6 @@ for library in ("asyncpg", "temporalio"):
     logging.getLogger(library).addHandler(logging.NullHandler())
 
 notice_forgotten_await()  # here, since `Lab.start()` itself can lack its await
-
-_COMPOSE_UI = "http://127.0.0.1:8080"  # where docker-compose.yml publishes Temporal's UI
-
 
 _homes_set: dict[str, str] = {}  # what Lab.start put into ORDERKIT_HOME: nobody's wish
 
@@ -61,45 +57,44 @@ class Lab:
 
     def __init__(self, target: Target) -> None:
         self._target = target
-        self._stack = stack = target.stack
+        self._stack = target.stack
         self._pool = PerLoop(self._open_pool)
         self._client = PerLoop(self._connected_client)
         self._console: Console | None = None
         self._api = api = OrderkitClient(target.api_url, target.settings.api_key)
         tables = Tables(api, self.open_pool)
         #: Start orders, talk to them, wait for them, read what happened.
-        self.orders = Orders(api, tables, self.connect_temporal, stack.ui_url if stack else _COMPOSE_UI)
+        self.orders = Orders(api, tables, self.connect_temporal, target.settings.temporal_ui_url)
         #: Charts of orders.
         self.charts = Charts(self.orders, tables)
         #: Kill, stop and start the worker processes.
-        self.workers = WorkerControl(self._own_stack, passing)
+        self.workers = WorkerControl(self._own_stack, passing, say)
         #: Kill PostgreSQL.
-        self.postgres = ServerControl("postgres", self._own_stack, passing)
+        self.postgres = ServerControl("postgres", self._own_stack, passing, say)
         #: Kill Temporal's server.
-        self.temporal = ServerControl("temporal", self._own_stack, passing)
+        self.temporal = ServerControl("temporal", self._own_stack, passing, say)
         #: Kill the REST API.
-        self.api = ServerControl("api", self._own_stack, passing)
+        self.api = ServerControl("api", self._own_stack, passing, say)
 
     @classmethod
     async def start(cls, home: Path | str | None = None) -> Self:
         """Find the stack that runs, mend it, or start one; takes seconds. Raises LabError with the evidence.
 
-        Where ORDERKIT_DATABASE_URL and TEMPORAL_* name servers from outside (compose, a cluster), only connects. Sets
-        ORDERKIT_HOME for the kernel, so that `!orderkit order list` in a cell means the same lab.
+        Where ORDERKIT_DATABASE_URL and TEMPORAL_* name servers from outside (compose, a cluster), it uses those, and
+        starts only workers and the API. Sets ORDERKIT_HOME for the kernel, so that `!orderkit order list` in a cell
+        means the same lab.
         """
         make_interruptible()
         _forget_lost_home()
-        home = _folder(home)
-        if is_elsewhere():
-            return cls(Target.from_environment())
-        stack = find_stack(home) if home.is_dir() else None
-        stack = await _up(home, quiet=stack is not None and stack.alive())
-        os.environ["ORDERKIT_HOME"] = _homes_set["last"] = str(home)
+        place = find_place(home)
+        stack = find_stack(place.home) if place.home.is_dir() else None
+        stack = await _up(place, quiet=stack is not None and stack.alive())
+        os.environ["ORDERKIT_HOME"] = _homes_set["last"] = str(place.home)
         return cls(Target.of_stack(stack))
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables that lead a process to this lab's servers; none where the environment names them already."""
+        """The variables that lead a process to this lab's servers; none where the environment alone names them."""
         return self._stack.environment() if self._stack else {}
 
     async def console(self) -> Console:
@@ -121,7 +116,7 @@ class Lab:
     @property
     def urls(self) -> Links:
         """Temporal's UI and the API's page, to click on."""
-        ui = self._stack.ui_url if self._stack else _COMPOSE_UI
+        ui = self._target.settings.temporal_ui_url
         return Links({"Temporal's UI": ui, "the REST API": f"{self._target.api_url}/docs"})
 
     async def audit(self, *orders: Order | str) -> Audit:
@@ -161,7 +156,7 @@ class Lab:
         return f'<table style="font-size:115%">{rows}</table>' if rows else f"<p>{escape(repr(self))}</p>"
 
     def _states(self) -> dict[str, str]:
-        """Each program's state; it counts as running from its first moment on."""
+        """Each program's state, servers elsewhere too; it counts as running from its first moment on."""
         if self._stack is None:
             return {}
         try:
@@ -169,16 +164,15 @@ class Lab:
         except LabError:
             return {"the lab": "stopped; start it: lab = await Lab.start()"}
         shown = sorted((PROGRAMS.index(name.partition("-")[0]), name) for name in known if known[name].started_at)
-        states = {name: known[name].state for _, name in shown}
+        states = self._stack.elsewhere.states() if self._stack.elsewhere else {}
+        states |= {name: known[name].state for _, name in shown}
         return {name: "running" if state == "starting" else state for name, state in states.items()} | dict.fromkeys(
             extra, "running"
         )
 
     def _own_stack(self) -> Stack:
         if self._stack is None:
-            raise LabError(
-                "these servers are not this lab's: stop and start them where they run (docker compose kill …)"
-            )
+            raise LabError("no lab was started here: lab = await Lab.start()")
         return self._stack
 
     async def open_pool(self) -> Pool:
@@ -203,11 +197,7 @@ class Lab:
         yield await connect_temporal(self._target.temporal)
 
 
-def _folder(home: Path | str | None) -> Path:
-    return (Path(home).expanduser() if home else find_home()).resolve()
-
-
-async def _up(home: Path, quiet: bool) -> Stack:
+async def _up(place: Place, quiet: bool) -> Stack:
     from orderkit.stack.lifecycle import up
 
-    return await with_progress(lambda tell: up(home, progress=tell), quiet=quiet)
+    return await with_progress(lambda tell: up(place.home, elsewhere=place.elsewhere, progress=tell), quiet=quiet)

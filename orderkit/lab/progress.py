@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from html import escape
 from typing import Any, Protocol, TypeVar
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 _LOOK_SECONDS = 0.2
@@ -29,6 +32,15 @@ async def with_progress(work: Callable[[Callable[[str], None]], T], *, quiet: bo
     finally:
         if task.done():
             line.end("The lab is up." if task.exception() is None else "The lab did not start.")
+
+
+def say(text: str) -> None:
+    """Show a sentence in the cell, to stay; outside of a notebook it is logged."""
+    display = _display()
+    if display is None:
+        logger.warning(text)
+    else:
+        display({"text/plain": text, "text/html": f"<p>{escape(text)}</p>"}, raw=True)
 
 
 @asynccontextmanager

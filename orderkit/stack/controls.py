@@ -13,7 +13,8 @@ import psutil
 from orderkit.errors import LabError
 from orderkit.stack.environment import inherited_environment
 from orderkit.stack.processes import label
-from orderkit.stack.readiness import Readiness, health
+from orderkit.stack.programs import SERVERS
+from orderkit.stack.readiness import Readiness, health, other_pollers
 from orderkit.stack.stack import Stack
 from orderkit.stack.tcp_ports import LOOPBACK
 
@@ -22,6 +23,13 @@ _LOOK_SECONDS = 0.05
 
 FindStack = Callable[[], Stack]  # raises LabError where the servers are not this lab's
 Announce = Callable[[str], AbstractAsyncContextManager[None]]  # tells the person what a long wait is for
+
+
+Tell = Callable[[str], None]  # tells the person a sentence that stays
+
+
+def _unheard(_: str) -> None:
+    """For callers that ask themselves."""
 
 
 def _to_nobody(_: str) -> AbstractAsyncContextManager[None]:
@@ -35,10 +43,17 @@ class ServerControl:
     name: str  #: postgres, temporal or api
     _stack: FindStack
     _announce: Announce = _to_nobody
+    _tell: Tell = _unheard
 
     async def kill(self, *, wait: bool = True) -> None:
-        """SIGKILL. Returns when the supervisor has replaced it and the new one serves, or at once without `wait`."""
+        """SIGKILL. Returns when the supervisor has replaced it and the new one serves, or at once without `wait`.
+
+        A server elsewhere is not killed: it is told why, and the notebook goes on.
+        """
         stack = self._stack()
+        if stack.elsewhere and (why := await asyncio.to_thread(stack.elsewhere.spared, self.name)):
+            self._tell(why)
+            return
         killed = await asyncio.to_thread(stack.kill, self.name)
         if wait:
             async with self._announce(f"Waiting until {self.name} serves again"):
@@ -46,7 +61,10 @@ class ServerControl:
                 await _serving(stack, self.name)
 
     def __repr__(self) -> str:
-        return f"{self.name}: {self._stack().supervisor.info(self.name).state}"
+        stack = self._stack()
+        if stack.elsewhere and self.name in SERVERS:
+            return f"{self.name}: {stack.elsewhere.states()[self.name]}, at {stack.elsewhere.places()[self.name]}"
+        return f"{self.name}: {stack.supervisor.info(self.name).state}"
 
 
 @dataclass(frozen=True)
@@ -55,6 +73,7 @@ class WorkerControl:
 
     _stack: FindStack
     _announce: Announce = _to_nobody
+    _tell: Tell = _unheard
 
     @property
     def count(self) -> int:
@@ -63,8 +82,13 @@ class WorkerControl:
 
     @property
     def extra(self) -> list[str]:
-        """The names of workers beside the lab's own, which a notebook or a person started."""
-        return sorted({label(process) for process in self._stack().extra()})
+        """The names of workers beside the lab's own, which a notebook or a person started; then those of `others`."""
+        return sorted({label(process) for process in self._stack().extra()}) + self.others
+
+    @property
+    def others(self) -> list[str]:
+        """The names of somebody else's workers on servers elsewhere: they poll the same queues, and are not ended."""
+        return other_pollers(self._stack())
 
     async def kill(self, *, wait: bool = True) -> None:
         """SIGKILL to each of them, extra ones too. Returns when new ones poll both task queues, or at once."""
@@ -81,11 +105,17 @@ class WorkerControl:
                 await _ready(stack).workers(names)
 
     async def stop(self) -> None:
-        """Stop them gracefully, extra ones too, and for good: nobody polls the task queues until `start`."""
+        """Stop them gracefully, extra ones too, and for good: nobody polls the task queues until `start`.
+
+        But somebody else's `others` may: then it says so.
+        """
         stack = self._stack()
         own = (asyncio.to_thread(stack.stop_program, name) for name in stack.workers())
         async with self._announce("Waiting until the workers have stopped"):
             await asyncio.gather(asyncio.to_thread(stack.end_extra), *own)
+            others = await asyncio.to_thread(other_pollers, stack)
+        if others:
+            self._tell(told_others(others))
 
     async def start(self, count: int = 1) -> None:
         """Let exactly this many run, and no extra ones; returns when they poll both task queues."""
@@ -109,6 +139,14 @@ class WorkerControl:
 def told_workers(count: int, extra: Sequence[str]) -> str:
     """`1 worker`, `0 workers and extra-order-tq`."""
     return " and ".join([f"{count} worker{'s' * (count != 1)}", *extra])
+
+
+def told_others(others: Sequence[str]) -> str:
+    """Why orders may go on though the lab's own workers have stopped."""
+    return (
+        f"No worker of this lab runs, but somebody else's poll its task queues, or did a minute ago: "
+        f"{', '.join(others)}. Stop them where they run, for example with docker compose stop worker"
+    )
 
 
 def _running(stack: Stack) -> list[str]:

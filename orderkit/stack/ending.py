@@ -41,7 +41,7 @@ def end_everything(home: Path) -> list[str]:
 def _stop_in_order(stack: Stack) -> None:
     """Workers and API first, while what they need is still there; then the servers, together."""
     known = stack.supervisor.processes()
-    for names in ([name for name in known if name not in SERVERS], SERVERS):
+    for names in ([name for name in known if name not in SERVERS], [name for name in SERVERS if name in known]):
         for name in names:
             stack.supervisor.stop(name)
         wait_gone(_existing(known[name].pid for name in names), _STOP_SECONDS)

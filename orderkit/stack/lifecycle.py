@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from orderkit.errors import LabError
-from orderkit.settings import find_home
 from orderkit.stack import postgres, temporal
+from orderkit.stack.elsewhere import FOLDER, Elsewhere
 from orderkit.stack.ending import end_everything
 from orderkit.stack.processes import processes_of, wake
 from orderkit.stack.programs import (
@@ -28,7 +28,8 @@ from orderkit.stack.readiness import Migrate, PortLost, Progress, Readiness
 from orderkit.stack.secrets import make_secrets, write_private
 from orderkit.stack.stack import Stack, find_stack
 from orderkit.stack.supervision import launch, launched
-from orderkit.stack.tcp_ports import PREFERRED, choose, is_free
+from orderkit.stack.target import find_place
+from orderkit.stack.tcp_ports import NAMES, PREFERRED, choose, is_free
 
 _CONFIGURATION = "supervisord.conf"
 
@@ -40,6 +41,7 @@ def _silent(_: str) -> None:
 def up(
     home: Path | None = None,
     *,
+    elsewhere: Elsewhere | None = None,
     programs: Sequence[str] = PROGRAMS,
     workers: int = 1,
     extra: Sequence[Program] = (),
@@ -53,8 +55,15 @@ def up(
     What runs is adopted, what died is started, what an earlier lab left behind is ended first. A fresh start that fails
     or is interrupted takes back what it started. `extra` programs are started too. `migrate` is called once PostgreSQL
     answers; the default is the package's own when workers or the API are wanted.
+
+    With `elsewhere` PostgreSQL and Temporal are somebody else's, and only the other programs start. A lab goes on using
+    such servers until it is told others. Without `home`, the environment says which lab is meant.
     """
-    home = (home or find_home()).resolve()
+    if home is None:
+        home, elsewhere = find_place()
+    home = home.resolve()
+    if elsewhere:
+        elsewhere.settings()  # raises SettingsError now, before anything has started
     if not 0 <= workers <= MAX_WORKERS:
         raise LabError(f"the lab runs 0 to {MAX_WORKERS} workers, not {workers}")
     if unknown := set(programs) - set(PROGRAMS):
@@ -66,13 +75,14 @@ def up(
     with _locked(home):
         for _ in range(3):
             stack = find_stack(home)
-            adopted = stack is not None and stack.alive()
+            elsewhere = _servers_of(stack, elsewhere)
+            adopted = stack is not None and stack.elsewhere == elsewhere and stack.alive()
             try:
                 if stack is None or not adopted:
-                    stack = _launch(home, extra, preferred, progress)
+                    stack = _launch(home, elsewhere, extra, preferred, progress)
                 else:
                     _adopt(stack, extra, progress)
-                wanted = _wanted(programs, workers, extra)
+                wanted = _wanted([each for each in programs if not (elsewhere and each in SERVERS)], workers, extra)
                 asyncio.run(_serve(stack, wanted, Readiness(stack, deadline, progress), migrate))
                 return stack
             except PortLost as lost:
@@ -86,29 +96,51 @@ def up(
 
 
 def down(home: Path | None = None) -> list[str]:
-    """End every process of the lab in `home`, supervised or not; its data stays. Returns the names of what ran."""
-    home = (home or find_home()).resolve()
+    """End every process of the lab in `home`, supervised or not; its data stays. Returns the names of what ran.
+
+    Also those of the lab inside it that uses servers elsewhere; the servers themselves are not touched.
+    """
+    home = (home or find_place().home).resolve()
+    inside = home / FOLDER
+    ended = _end(inside) if inside.is_dir() else []
+    return ended + _end(home)
+
+
+def _end(home: Path) -> list[str]:
     if not home.is_dir():
         return end_everything(home)
     with _locked(home):
         return end_everything(home)
 
 
-def _launch(home: Path, extra: Sequence[Program], preferred: Mapping[str, int], progress: Progress) -> Stack:
-    """A new supervisord, with PostgreSQL's and Temporal's data ready for them."""
+def _servers_of(stack: Stack | None, named: Elsewhere | None) -> Elsewhere | None:
+    """The servers that are meant: those that were named, else those that the lab had. Raises LabError for a mixture."""
+    if stack is None or stack.elsewhere:
+        return named or (stack.elsewhere if stack else None)
+    if named:
+        raise LabError(f"the lab in {stack.home} has servers of its own; choose another folder for one that has not")
+    return None
+
+
+def _launch(
+    home: Path, elsewhere: Elsewhere | None, extra: Sequence[Program], preferred: Mapping[str, int], progress: Progress
+) -> Stack:
+    """A new supervisord, with PostgreSQL's and Temporal's data ready for them where they are the lab's own."""
     if leftovers := end_everything(home):
         progress(f"Ended what an earlier lab had left: {', '.join(leftovers)}")
-    postgres.forget_stranger(home)
+    if elsewhere is None:
+        postgres.forget_stranger(home)
     before = find_stack(home)
-    ports, notices = choose(before.ports if before else None, preferred)
-    stack = Stack(home, ports, make_secrets(home))
+    ports, notices = choose(before.ports if before else None, preferred, ("api", "supervisor") if elsewhere else NAMES)
+    stack = Stack(home, ports, make_secrets(home), elsewhere=elsewhere)
     stack.save()
-    temporal.prepare(home, ports)
-    notices += postgres.permit(home)
+    if elsewhere is None:
+        temporal.prepare(home, ports)
+        notices += postgres.permit(home)
     _configure(stack, extra)
-    starter = launch(home, supervised_environment(home, ports, stack.database_url))
+    starter = launch(home, supervised_environment(home, ports, stack.database_url, elsewhere))
     try:
-        if not postgres.is_initialised(home):
+        if elsewhere is None and not postgres.is_initialised(home):
             progress("Making PostgreSQL's data folder (once)")
             postgres.initialise(home, stack.secrets.postgres)
     finally:
@@ -126,7 +158,8 @@ def _wait_launched(starter: subprocess.Popen[str], port: int) -> None:
 
 
 def _configure(stack: Stack, extra: Sequence[Program]) -> None:
-    text = configuration([*standard(stack.home, stack.ports), *extra], stack.ports.supervisor, stack.secrets.supervisor)
+    programs = [*standard(stack.home, stack.ports, servers=stack.elsewhere is None), *extra]
+    text = configuration(programs, stack.ports.supervisor, stack.secrets.supervisor)
     write_private(stack.home / _CONFIGURATION, text)
 
 
@@ -163,6 +196,7 @@ async def _serve(stack: Stack, wanted: Sequence[str], readiness: Readiness, migr
     await asyncio.gather(
         *([readiness.database(migrate)] if "postgres" in wanted else []),
         *([readiness.temporal()] if "temporal" in wanted else []),
+        *([readiness.elsewhere(stack.elsewhere, migrate)] if stack.elsewhere else []),
     )
     rest = [name for name in wanted if name not in SERVERS]
     workers = [name for name in rest if name.startswith("worker-")]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orderkit.stack import postgres, temporal
+from orderkit.stack.elsewhere import Elsewhere
 from orderkit.stack.environment import inherited_environment
 from orderkit.stack.processes import MARK
 from orderkit.stack.tcp_ports import LOOPBACK, TcpPorts
@@ -37,21 +38,25 @@ class Program:
     user: str | None = None
 
 
-def standard(home: Path, ports: TcpPorts) -> list[Program]:
+def standard(home: Path, ports: TcpPorts, *, servers: bool = True) -> list[Program]:
     """The lab's own programs, in the order in which they start; they stop in reverse."""
     python = 'exec "$ORDERKIT_LAB_PYTHON" -m orderkit'
+    ours = [Program("worker", f"{python} worker", copies=MAX_WORKERS), Program("api", f"{python} api")]
+    if not servers:
+        return ours
     without = f"unset {' '.join(_OURS)}; "
     return [
         Program("postgres", without + postgres.script(ports.postgres), stop_signal="INT", user=postgres.account(home)),
         # SQLite's log keeps all that it acknowledged; its own way to stop takes a second.
         Program("temporal", without + temporal.script(ports), stop_signal="KILL"),
-        Program("worker", f"{python} worker", copies=MAX_WORKERS),
-        Program("api", f"{python} api"),
+        *ours,
     ]
 
 
-def environment(home: Path, ports: TcpPorts, database_url: str) -> dict[str, str]:
-    """What a process must be told to use this lab."""
+def environment(home: Path, ports: TcpPorts, database_url: str, elsewhere: Elsewhere | None = None) -> dict[str, str]:
+    """What a process must be told to use this lab, or its servers elsewhere."""
+    if elsewhere:
+        return elsewhere.environment() | {"ORDERKIT_HOME": str(home), "ORDERKIT_API_PORT": str(ports.api)}
     codec_key = {"ORDERKIT_CODEC_KEY_FILE": str(home / CODEC_KEY)} if (home / CODEC_KEY).exists() else {}
     return codec_key | {
         "ORDERKIT_HOME": str(home),
@@ -64,19 +69,25 @@ def environment(home: Path, ports: TcpPorts, database_url: str) -> dict[str, str
     }
 
 
-def supervised_environment(home: Path, ports: TcpPorts, database_url: str) -> dict[str, str]:
+def supervised_environment(
+    home: Path, ports: TcpPorts, database_url: str, elsewhere: Elsewhere | None = None
+) -> dict[str, str]:
     """The environment of supervisord, which its children inherit."""
     # Temporal's server asks who runs it, and ends where neither the system nor the environment has a name.
     person = {"USER": "orderkit", "HOME": str(home)}
-    return {
+    told = {
         **person,
         **inherited_environment(),
-        **environment(home, ports, database_url),
+        **environment(home, ports, database_url, elsewhere),
         MARK: str(home),
         "ORDERKIT_LAB_PYTHON": sys.executable,
+        "PYTHONUNBUFFERED": "1",
+    }
+    if elsewhere:
+        return told
+    return told | {
         "ORDERKIT_LAB_POSTGRES": str(postgres.binary("postgres", postgres.data_version(home))),
         "ORDERKIT_LAB_TEMPORAL": str(temporal.binary()),
-        "PYTHONUNBUFFERED": "1",
     }
 
 

@@ -7,6 +7,7 @@ import http.client
 import socket
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -14,9 +15,10 @@ from typing import TYPE_CHECKING
 import psutil
 
 from orderkit.core.steps import ORDER_QUEUE, SHIPPING_QUEUE
-from orderkit.errors import DependencyUnavailable, LabError, SettingsError
+from orderkit.errors import DependencyUnavailable, LabError, OrderkitError, SettingsError
 from orderkit.stack import postgres
-from orderkit.stack.processes import alive, label
+from orderkit.stack.elsewhere import Elsewhere
+from orderkit.stack.processes import alive, label, processes_of
 from orderkit.stack.stack import Stack
 from orderkit.stack.tcp_ports import LOOPBACK, TITLES, is_free, listens
 from orderkit.temporal.server import is_serving, pollers
@@ -29,6 +31,7 @@ Progress = Callable[[str], None]
 QUEUES = (ORDER_QUEUE, SHIPPING_QUEUE)
 _LOOK_SECONDS = 0.05
 _POLL_SECONDS = 70  # a worker asks anew once a minute
+_ELSEWHERE_SECONDS = 10.0
 _TOO_MANY_STARTS = 5
 
 
@@ -47,23 +50,42 @@ async def live_pollers(client: Client, queue: str, stack: Stack | None = None) -
 
 
 def _pid(identity: str) -> int | None:
-    """The process of a worker, which the SDK calls pid@host unless told otherwise."""
-    pid = identity.partition("@")[0]
-    return int(pid) if pid.isdigit() else None
+    """A worker's process, which the SDK calls pid@host unless told otherwise; None for one of another machine."""
+    pid, _, host = identity.partition("@")
+    return int(pid) if pid.isdigit() and host == socket.gethostname() else None
 
 
 def _runs(identity: str) -> bool:
     """Whether it may still poll a lab's queue; what is not a process of this machine may."""
     pid = _pid(identity)
-    if pid is None or identity.partition("@")[2] != socket.gethostname():
-        return True
-    return pid in psutil.pids() and alive(psutil.Process(pid))
+    return pid is None or (pid in psutil.pids() and alive(psutil.Process(pid)))
 
 
 def poller_name(identity: str) -> str:
     """A worker of this machine by its name in the lab: `worker-0 (12@laptop)`."""
     pid = _pid(identity)
     return f"{label(psutil.Process(pid))} ({identity})" if pid is not None and psutil.pid_exists(pid) else identity
+
+
+def other_pollers(stack: Stack) -> list[str]:
+    """Workers that are not this lab's, and yet poll its queues, or did a minute ago; only where Temporal is elsewhere.
+
+    Blocks for milliseconds; none where Temporal does not answer.
+    """
+    if stack.elsewhere is None:
+        return []
+
+    async def look() -> set[str]:
+        client = await stack.connect_quietly()
+        return {identity for queue in QUEUES for identity in await live_pollers(client, queue, stack)}
+
+    try:
+        with ThreadPoolExecutor(1) as thread:  # the caller may be a coroutine's
+            found = thread.submit(asyncio.run, look()).result()
+    except DependencyUnavailable:
+        return []
+    own = {process.pid for process in processes_of(stack.home)}
+    return sorted(poller_name(identity) for identity in found if _pid(identity) not in own)
 
 
 def health(host: str, port: int, timeout_seconds: float = 2) -> str:
@@ -100,6 +122,32 @@ class Readiness:
         """Temporal's frontend is healthy and has the namespace."""
         await self._until("temporal", self.stack.ports.temporal, self._temporal_serves)
         self.progress(f"Temporal answers on port {self.stack.ports.temporal}, its UI is {self.stack.ui_url}")
+
+    async def elsewhere(self, servers: Elsewhere, migrate: Migrate | None) -> None:
+        """Servers that are not the lab's answer, and the schema there is current; raises LabError within seconds."""
+        places = servers.places()
+        where = {
+            "postgres": f"PostgreSQL at {places['postgres']}, which ORDERKIT_DATABASE_URL names",
+            "temporal": f"Temporal at {places['temporal']}, which TEMPORAL_ADDRESS or its profile names",
+        }
+        serves = {"postgres": self._postgres_serves, "temporal": self._temporal_serves}
+        until = min(self.deadline, time.monotonic() + _ELSEWHERE_SECONDS)
+        for name, told in where.items():
+            while not await serves[name]():
+                if time.monotonic() > until:
+                    raise LabError(f"{told}, does not answer; try: orderkit doctor")
+                self.progress(f"Waiting for {told}")
+                await asyncio.sleep(_LOOK_SECONDS)
+            self.progress(f"{TITLES[name]} answers at {places[name]}")
+        if migrate:
+            try:
+                applied = await migrate(servers.database_url)
+            except OrderkitError:
+                raise
+            except Exception as error:  # a refusal, above all: no right to make tables
+                told = f"the schema of {where['postgres']}, cannot be brought up to date"
+                raise LabError(f"{told}: {type(error).__name__}: {error}") from error
+            self.progress(f"The schema is current ({len(applied)} migrations applied)")
 
     async def workers(self, names: Sequence[str]) -> None:
         """Each of these workers polls both task queues."""
@@ -140,8 +188,10 @@ class Readiness:
 
         try:
             return await is_serving(self.stack.database_url)
-        except SettingsError:
-            pass  # a new cluster, or a role with another password
+        except SettingsError as error:
+            if self.stack.elsewhere:
+                raise LabError(f"PostgreSQL refuses ORDERKIT_DATABASE_URL: {error}") from None
+            # a new cluster, or a role with another password
         try:
             superuser = self.stack.superuser_url("postgres")
             await make_database(superuser, postgres.ROLE, self.stack.secrets.orderkit, postgres.DATABASE)

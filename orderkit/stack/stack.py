@@ -17,6 +17,7 @@ from orderkit import __version__
 from orderkit.errors import LabError
 from orderkit.settings import Settings
 from orderkit.stack import postgres, programs, temporal
+from orderkit.stack.elsewhere import Elsewhere
 from orderkit.stack.processes import MARK, NAME, end, label, unsupervised, wait_gone, wake
 from orderkit.stack.secrets import Secrets, read_secrets, write_private
 from orderkit.stack.supervision import RUNNING, ProcessInfo, Supervisor
@@ -42,24 +43,33 @@ class Stack:
     ports: TcpPorts
     secrets: Secrets = field(repr=False)
     notices: tuple[str, ...] = ()  # what the user should know: ports that moved, permissions that changed
+    elsewhere: Elsewhere | None = None  # where PostgreSQL and Temporal are somebody else's
 
     @property
     def database_url(self) -> str:
         """The database orderkit, with its password."""
+        if self.elsewhere:
+            return self.elsewhere.database_url
         return postgres.url(self.ports.postgres, self.secrets.orderkit)
 
     def superuser_url(self, database: str = postgres.DATABASE) -> str:
         """A database of this lab as PostgreSQL's superuser, for backups and for more databases."""
+        if self.elsewhere:
+            raise LabError("PostgreSQL is not this lab's: only who runs it has its superuser's password")
         return postgres.url(self.ports.postgres, self.secrets.postgres, user=postgres.SUPERUSER, database=database)
 
     @property
     def temporal_address(self) -> str:
         """Host and port of Temporal's frontend."""
-        return f"{LOOPBACK}:{self.ports.temporal}"
+        return self.elsewhere.temporal.address if self.elsewhere else f"{LOOPBACK}:{self.ports.temporal}"
 
     @property
     def ui_url(self) -> str:
         """Temporal's UI."""
+        return self.elsewhere.settings().temporal_ui_url if self.elsewhere else self._own_ui_url
+
+    @property
+    def _own_ui_url(self) -> str:
         return f"http://{LOOPBACK}:{self.ports.temporal_ui}"
 
     @property
@@ -74,34 +84,38 @@ class Stack:
 
     def environment(self) -> dict[str, str]:
         """The variables that lead a child process to this lab."""
-        return programs.environment(self.home, self.ports, self.database_url)
+        return programs.environment(self.home, self.ports, self.database_url, self.elsewhere)
 
     def settings(self) -> Settings:
         """The settings of a process that uses this lab."""
+        if self.elsewhere:
+            return self.elsewhere.settings(home=self.home, api_host=LOOPBACK, api_port=self.ports.api)
         codec_key_file = self.home / programs.CODEC_KEY
         return Settings(
             home=self.home,
             database_url=SecretStr(self.database_url),
             api_host=LOOPBACK,
             api_port=self.ports.api,
+            temporal_ui_url=self._own_ui_url,
             codec_key_file=codec_key_file if codec_key_file.exists() else None,
         )
 
     def temporal_settings(self) -> TemporalSettings:
         """How a process reaches this lab's Temporal, whatever its environment says."""
+        if self.elsewhere:
+            return self.elsewhere.temporal
         from orderkit.temporal.client import TemporalSettings  # late, here and below: the SDK takes 0.3 s
 
-        connection: ClientConnectConfig = {
-            "target_host": self.temporal_address,
-            "namespace": temporal.NAMESPACE,
-        }
-        return TemporalSettings(connection, tuple(self.settings().codec_keys()))
+        return TemporalSettings(self._own_connection(), tuple(self.settings().codec_keys()))
+
+    def _own_connection(self) -> ClientConnectConfig:
+        return {"target_host": self.temporal_address, "namespace": temporal.NAMESPACE}
 
     async def connect_quietly(self) -> Client:
         """A client of this lab's Temporal that logs nothing; raises DependencyUnavailable within about a second."""
         from orderkit.temporal.server import connect_quietly
 
-        return await connect_quietly(self.temporal_address, temporal.NAMESPACE)
+        return await connect_quietly(self.elsewhere.temporal.connection if self.elsewhere else self._own_connection())
 
     def alive(self) -> bool:
         """Whether its supervisord runs; see `status` for each program."""
@@ -192,7 +206,10 @@ class Stack:
 
     def save(self) -> None:
         """Write stack.json."""
-        write_private(self.home / _STACK, json.dumps({"version": __version__, "ports": asdict(self.ports)}, indent=2))
+        kept: dict[str, object] = {"version": __version__, "ports": asdict(self.ports)}
+        if self.elsewhere:
+            kept["elsewhere"] = dict(self.elsewhere.variables)
+        write_private(self.home / _STACK, json.dumps(kept, indent=2))
 
     def _process(self, program: str) -> psutil.Process:
         try:
@@ -231,11 +248,12 @@ def find_stack(home: Path) -> Stack | None:
             )
         ports = TcpPorts(**kept["ports"])
         secrets = read_secrets(home)
+        elsewhere = Elsewhere(dict(kept["elsewhere"])) if "elsewhere" in kept else None
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise LabError(f"{home / _STACK} is damaged ({error}); remove {_STACK} and start again") from None
-    return Stack(home, ports, secrets, tuple(moved(ports)))
+    return Stack(home, ports, secrets, tuple(moved(ports)), elsewhere)
 
 
 def _numbers(version: str) -> list[int]:

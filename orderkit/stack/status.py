@@ -9,14 +9,18 @@ from pathlib import Path
 import psutil
 
 from orderkit.errors import LabError
-from orderkit.settings import find_home
 from orderkit.stack.processes import label, memory_mb, processes_of
 from orderkit.stack.stack import Stack, find_stack
+from orderkit.stack.target import find_place
+from orderkit.store.urls import shown
 
 
 @dataclass(frozen=True)
 class ProgramStatus:
-    """One program. `state` is supervisord's (running, starting, backoff, stopped …), or paused, or orphaned."""
+    """One program. `state` is supervisord's (running, starting, backoff, stopped …), or paused, orphaned, or away.
+
+    A server elsewhere is running or away, and has no process here.
+    """
 
     name: str
     state: str
@@ -29,7 +33,7 @@ class ProgramStatus:
 
 def status(home: Path | None = None) -> list[ProgramStatus]:
     """Every program of the lab in `home`: what runs, what should, what lost its supervisor."""
-    home = (home or find_home()).resolve()
+    home = (home or find_place().home).resolve()
     stack = find_stack(home) if home.is_dir() else None
     if stack and stack.alive():
         try:
@@ -40,7 +44,7 @@ def status(home: Path | None = None) -> list[ProgramStatus]:
 
 
 def _supervised(stack: Stack) -> list[ProgramStatus]:
-    rows = [_row("supervisord", "running", stack.supervisor.pid(), "")]
+    rows = [_row("supervisord", "running", stack.supervisor.pid(), ""), *_elsewhere(stack)]
     for info in stack.supervisor.processes().values():
         if info.started_at or info.name in ("postgres", "temporal", "api", "worker-0"):
             state = "paused" if _is_paused(info.pid) else info.state
@@ -56,10 +60,16 @@ def _orphans(home: Path, stack: Stack | None) -> list[ProgramStatus]:
     found = {process.pid: process for process in processes_of(home)}
     tops = [process for process in found.values() if _parent_pid(process) not in found]
     rows = [_row(label(each), "orphaned", each.pid, _url(stack, label(each)) if stack else "") for each in tops]
+    rows += _elsewhere(stack) if stack else []
     stopped = (
         {"supervisord", "postgres", "temporal", "worker-0", "api"} - {row.name for row in rows} if stack else set()
     )
     return sorted([*rows, *(_row(name, "stopped", None, "") for name in stopped)], key=lambda row: row.name)
+
+
+def _elsewhere(stack: Stack) -> list[ProgramStatus]:
+    servers = stack.elsewhere
+    return [_row(name, state, None, _url(stack, name)) for name, state in servers.states().items()] if servers else []
 
 
 def _row(name: str, state: str, pid: int | None, url: str, problem: str = "") -> ProgramStatus:
@@ -70,9 +80,8 @@ def _row(name: str, state: str, pid: int | None, url: str, problem: str = "") ->
 
 
 def _url(stack: Stack, name: str) -> str:
-    # Without the password: this is shown.
     return {
-        "postgres": f"postgresql://127.0.0.1:{stack.ports.postgres}/orderkit",
+        "postgres": shown(stack.database_url),
         "temporal": f"{stack.temporal_address}, UI {stack.ui_url}",
         "api": stack.api_url,
     }.get(name, "")

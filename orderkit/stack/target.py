@@ -1,26 +1,27 @@
-"""Which servers a command or a notebook means."""
+"""Which lab and which servers a command or a notebook means."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from orderkit.errors import LabError
 from orderkit.settings import Settings, find_home
+from orderkit.stack.elsewhere import DATABASE, FOLDER, Elsewhere
+from orderkit.stack.processes import MARK
 from orderkit.stack.stack import Stack, find_stack
 
 if TYPE_CHECKING:
     from orderkit.temporal.client import TemporalSettings
 
-_DATABASE = "ORDERKIT_DATABASE_URL"  # in the environment, a person's wish for servers that are not a lab's
 _API = ("ORDERKIT_API_HOST", "ORDERKIT_API_PORT")  # enough for a command that asks the API alone
 
 
 @dataclass(frozen=True)
 class Target:
-    """Servers, and how to reach them. `stack` is None where they are elsewhere."""
+    """Servers, and how to reach them. `stack` is None where no lab of this machine is meant."""
 
     settings: Settings
     temporal: TemporalSettings
@@ -28,7 +29,7 @@ class Target:
 
     @classmethod
     def of_stack(cls, stack: Stack) -> Target:
-        """A lab's own servers, whatever the environment says."""
+        """The servers that a lab uses, whatever the environment says."""
         return cls(stack.settings(), stack.temporal_settings(), stack)
 
     @classmethod
@@ -50,20 +51,52 @@ class Target:
         return f"http://{self.settings.api_host}:{self.settings.api_port}"
 
 
-def is_elsewhere() -> bool:
-    """Whether the environment names servers that are not a lab's; no lab puts that name there for others to find."""
-    return bool(os.environ.get(_DATABASE))
+class Place(NamedTuple):
+    """A lab's folder, and the servers elsewhere that the environment names for it."""
+
+    home: Path
+    elsewhere: Elsewhere | None
+
+
+def find_place(home: Path | str | None = None) -> Place:
+    """The lab that is meant here, in `home` or in the usual folder; it need not be there.
+
+    Where ORDERKIT_DATABASE_URL names servers from outside, it is the folder's other lab, which uses those. The URL of a
+    lab's own PostgreSQL is nobody's wish: that lab has put it there, for a process of its own.
+    """
+    home = (Path(home).expanduser() if home else find_home()).resolve()
+    named = Elsewhere.from_environment()
+    if named is None:
+        return Place(home, None)
+    stack = _find_whole_stack(home)
+    if stack and stack.elsewhere is None and stack.database_url == os.environ[DATABASE]:
+        return Place(home, None)
+    return Place(home if stack and stack.elsewhere else home / FOLDER, named)
 
 
 def find_target(home: Path | None = None) -> Target:
     """What the environment names, else the lab of this folder, else what listens on the usual ports.
 
-    Raises LabError for a lab that is down: nobody else's servers on the usual ports are taken for it.
+    Servers elsewhere are reached through the lab that uses them, while it runs. Raises LabError for a lab that is down:
+    nobody else's servers on the usual ports are taken for it.
     """
-    home = (home or find_home()).resolve()
+    if os.environ.get(MARK) or any(os.environ.get(name) for name in _API):
+        return Target.from_environment()  # a lab's own process, or an API that a person named
+    home, elsewhere = find_place(home)
     stack = find_stack(home) if home.is_dir() else None
-    if stack is None or any(os.environ.get(name) for name in (_DATABASE, *_API)):
+    if elsewhere:
+        uses_them = stack is not None and stack.elsewhere == elsewhere and stack.alive()
+        return Target.of_stack(stack) if stack and uses_them else Target.from_environment()
+    if stack is None or os.environ.get(DATABASE):
         return Target.from_environment()
     if not stack.alive():
         raise LabError(f"the lab in {home} is not running; start it: orderkit up")
     return Target.of_stack(stack)
+
+
+def _find_whole_stack(home: Path) -> Stack | None:
+    """None also for one whose files are damaged: whoever uses it says so."""
+    try:
+        return find_stack(home) if home.is_dir() else None
+    except LabError:
+        return None

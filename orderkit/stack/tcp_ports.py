@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 
 import psutil
@@ -26,7 +26,7 @@ _OTHERS = range(20_000, 32_000)
 
 @dataclass(frozen=True)
 class TcpPorts:
-    """The port of each thing that listens, all on 127.0.0.1."""
+    """The port of each thing that listens, all on 127.0.0.1; 0 for what is elsewhere."""
 
     postgres: int
     temporal: int
@@ -80,12 +80,14 @@ def listens(pid: int, port: int) -> bool:
     return any(each.status == psutil.CONN_LISTEN and each.laddr.port == port for each in connections)
 
 
-def choose(remembered: TcpPorts | None, preferred: Mapping[str, int] = PREFERRED) -> tuple[TcpPorts, list[str]]:
-    """Free ports, and a sentence for each that is not where it was expected."""
+def choose(
+    remembered: TcpPorts | None, preferred: Mapping[str, int] = PREFERRED, names: Sequence[str] = NAMES
+) -> tuple[TcpPorts, list[str]]:
+    """Free ports for these names, 0 for the others, and a sentence for each that is not where it was expected."""
     before: dict[str, int] = asdict(remembered) if remembered else {}
     chosen: dict[str, int] = {}
     notices: list[str] = []
-    for name in NAMES:
+    for name in names:
         expected = before.get(name) or preferred.get(name)
         if expected and expected not in chosen.values() and is_free(expected):
             chosen[name] = expected
@@ -95,8 +97,9 @@ def choose(remembered: TcpPorts | None, preferred: Mapping[str, int] = PREFERRED
                 notices.append(
                     f"Port {expected} is taken by {holder(expected)}; {TITLES[name]} listens on {chosen[name]}."
                 )
-    kept = {name: port for name, port in preferred.items() if before.get(name) == chosen[name]}
-    return TcpPorts(**chosen), notices + moved(TcpPorts(**chosen), kept)
+    kept = {name: port for name, port in preferred.items() if before.get(name) == chosen.get(name)}
+    ports = TcpPorts(**dict.fromkeys(NAMES, 0) | chosen)
+    return ports, notices + moved(ports, kept)
 
 
 def another(chosen: Mapping[str, int]) -> int:
@@ -112,5 +115,5 @@ def moved(ports: TcpPorts, preferred: Mapping[str, int] = PREFERRED) -> list[str
     return [
         f"{TITLES[name][0].upper()}{TITLES[name][1:]} listens on {getattr(ports, name)}, not {port}."
         for name, port in preferred.items()
-        if getattr(ports, name) != port
+        if getattr(ports, name) not in (0, port)
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -14,7 +15,7 @@ from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.service import GrpcCompression, RetryConfig, RPCError
 
-from orderkit.errors import DependencyUnavailable
+from orderkit.errors import DependencyUnavailable, SettingsError
 from orderkit.settings import Settings
 from orderkit.temporal.codec import Codec
 from orderkit.temporal.inputs import InputConverter
@@ -30,9 +31,15 @@ class TemporalSettings:
     codec_keys: tuple[bytes, ...] = field(default=(), repr=False)
 
     @classmethod
-    def from_environment(cls, settings: Settings) -> TemporalSettings:
-        """What `TEMPORAL_*` and Temporal's TOML profiles say; called in the composition roots only."""
-        connection = ClientConfig.load_client_connect_config()
+    def from_environment(cls, settings: Settings, environment: Mapping[str, str] | None = None) -> TemporalSettings:
+        """What `TEMPORAL_*` and Temporal's TOML profiles say; called in the composition roots only.
+
+        `environment` in place of this process's own. Raises SettingsError.
+        """
+        try:
+            connection = ClientConfig.load_client_connect_config(override_env_vars=environment)
+        except (OSError, ValueError, RuntimeError) as error:
+            raise SettingsError(f"Temporal's own settings (TEMPORAL_* or its TOML file) are wrong: {error}") from None
         connection.setdefault("target_host", _DEFAULT_HOST)
         return cls(connection, tuple(settings.codec_keys()))
 

@@ -10,19 +10,21 @@ from orderkit.errors import DependencyUnavailable
 
 if TYPE_CHECKING:
     from temporalio.client import Client
+    from temporalio.envconfig import ClientConnectConfig
     from temporalio.runtime import Runtime
 
 
-async def connect_quietly(address: str, namespace: str) -> Client:
+async def connect_quietly(connection: ClientConnectConfig) -> Client:
     """A client that logs nothing; raises DependencyUnavailable within about a second when the server is away."""
     # Here and below, the SDK is imported late: it takes 0.3 s, in which `up` has other things to do.
     from temporalio.client import Client
-    from temporalio.service import RetryConfig
+    from temporalio.service import RetryConfig, RPCError
 
     retry = RetryConfig(max_elapsed_time_millis=1_000)
     try:
-        return await Client.connect(address, namespace=namespace, runtime=_quiet_runtime(), retry_config=retry)
-    except RuntimeError as error:  # what the SDK raises when nobody answers
+        return await Client.connect(**connection, runtime=_quiet_runtime(), retry_config=retry)
+    except (RuntimeError, RPCError) as error:  # what the SDK raises when nobody answers, and when it is refused
+        address = connection.get("target_host", "")
         raise DependencyUnavailable("temporal", f"Temporal does not answer at {address}") from error
 
 

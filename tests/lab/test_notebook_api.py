@@ -23,6 +23,7 @@ from orderkit.lab.numbering import plan_of
 from orderkit.lessons import lesson_00, verdicts
 from orderkit.stack.lifecycle import down, up
 from orderkit.stack.stack import Stack
+from orderkit.stack.target import Target
 
 
 @pytest.fixture(scope="module")
@@ -231,15 +232,15 @@ async def test_lab_says_what_runs_and_what_is_wrong(lab: Lab) -> None:
     assert "✖" not in report["ok"].tolist()
 
 
-async def test_servers_from_outside_are_only_connected_to(stack: Stack, tmp_path: Path) -> None:
+async def test_lab_of_a_target_without_a_stack_is_only_connected_to(stack: Stack) -> None:
+    """As a command has it that was told of an API."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in stack.environment().items():
             patch.setenv(name, value)
-        lab = await Lab.start(tmp_path / "nothing")
-    assert not (tmp_path / "nothing").exists()
+        lab = Lab(Target.from_environment())
     assert repr(lab) == "Lab: the servers that the environment names"
     assert await shipped(lab, "outside") == "shipped"
-    with pytest.raises(LabError, match="not this lab's"):
+    with pytest.raises(LabError, match=r"no lab was started here: lab = await Lab\.start\(\)"):
         await lab.workers.kill()
     await lab.close()
 
