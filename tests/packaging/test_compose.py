@@ -130,7 +130,7 @@ def test_services_start_in_order() -> None:
         "migrate": {"postgresql": "service_healthy"},
         "worker": ready,
         "api": ready,
-        "jupyter": {"worker": "service_healthy", "api": "service_healthy"},
+        "jupyter": ready,
     }
 
 

@@ -52,8 +52,6 @@ class Containers:
 
     def environment(self, service: str) -> dict[str, str]:
         told = {name: self.words(str(value)) for name, value in SERVICES[service].get("environment", {}).items()}
-        if told.get("ORDERKIT_API_HOST") == "api":
-            told |= {"ORDERKIT_API_HOST": "127.0.0.1", "ORDERKIT_API_PORT": str(self.ports["api"])}
         place = {
             "HOME": str(self.place),
             "PATH": f"{BIN}{os.pathsep}{postgres_binary('postgres').parent}:/usr/bin:/bin",
@@ -130,6 +128,7 @@ def containers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]
             "--ip=0.0.0.0": "--ip=127.0.0.1",
             "/home/temporal/temporal.db": str(place / "temporal.db"),
             "/app/notebooks": str(place / "notebooks"),
+            "/home/orderkit/lab": str(place / "lab"),
             "$(cat /etc/hostname)": socket.gethostname(),
         }
         containers = Containers(place, replaced, stack.secrets.orderkit, ports)
@@ -154,12 +153,19 @@ def test_every_container_does_its_job_and_its_health_check_knows(containers: Con
     containers.wait_healthy("api", containers.start("api"))  # it can be without a worker
     worker = containers.start("worker")
     containers.wait_healthy("worker", worker)
-    # From the container that people work in: it can reach all the others.
-    for command in ("order start composed --review none --wait", "audit composed", "db migrate"):
+    # From the container that people work in: its lab has a worker and an API of its own, on the others' servers.
+    started = "order start composed --review none --wait"
+    said = {}
+    for command in ("up", "doctor", started, "audit composed", "db migrate", "order status composed", "down"):
         done = containers.run("jupyter", ["orderkit", *command.split(), "--json"])
         assert done.returncode == 0, done.stderr
-    status = containers.run("jupyter", ["orderkit", "order", "status", "composed", "--json"])
-    assert json.loads(status.stdout)["state"] == "shipped"
+        said[command] = json.loads(done.stdout)
+    assert said["order status composed"]["state"] == "shipped"
+    assert said["up"]["temporal"] == f"127.0.0.1:{containers.ports['temporal']}"
+    polling = next(check["detail"] for check in said["doctor"] if check["name"] == "queue order-tq")
+    assert "worker-0 (" in polling and f"({worker.pid}@" in polling  # the service's worker is shown beside its own
+    assert set(said["down"]["ended"]) == {"supervisord", "worker-0", "api"}
+    assert worker.poll() is None
 
     worker.terminate()
     grace_seconds = int(SERVICES["worker"]["stop_grace_period"].removesuffix("s"))
