@@ -21,7 +21,7 @@ from orderkit.stack.elsewhere import Elsewhere
 from orderkit.stack.processes import alive, label, processes_of
 from orderkit.stack.stack import Stack
 from orderkit.stack.tcp_ports import LOOPBACK, TITLES, is_free, listens
-from orderkit.temporal.server import is_serving, pollers
+from orderkit.temporal.server import heartbeating, is_serving, pollers
 
 if TYPE_CHECKING:
     from temporalio.client import Client
@@ -31,6 +31,7 @@ Progress = Callable[[str], None]
 QUEUES = (ORDER_QUEUE, SHIPPING_QUEUE)
 _LOOK_SECONDS = 0.05
 _POLL_SECONDS = 70  # a worker asks anew once a minute
+_HEARTBEAT_SECONDS = 5  # ours come every second
 _ELSEWHERE_SECONDS = 10.0
 _TOO_MANY_STARTS = 5
 
@@ -45,7 +46,9 @@ async def live_pollers(client: Client, queue: str, stack: Stack | None = None) -
     Of a lab, only processes that run count, whoever started them; elsewhere, a worker that died a minute ago may still
     be listed.
     """
-    found = await pollers(client, queue, datetime.now(UTC) - timedelta(seconds=_POLL_SECONDS))
+    now = datetime.now(UTC)
+    polled = await pollers(client, queue, now - timedelta(seconds=_POLL_SECONDS))
+    found = sorted({*polled, *await heartbeating(client, queue, now - timedelta(seconds=_HEARTBEAT_SECONDS))})
     return found if stack is None else [identity for identity in found if _runs(identity)]
 
 

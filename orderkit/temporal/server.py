@@ -79,3 +79,32 @@ async def pollers(client: Client, queue: str, since: datetime) -> list[str]:
             {each.identity for each in answer.pollers if each.last_access_time.ToDatetime(tzinfo=since.tzinfo) >= since}
         )
     return sorted(seen[0] & seen[1])
+
+
+async def heartbeating(client: Client, queue: str, since: datetime) -> list[str]:
+    """Whose workers of this queue have said since then that they run; none where the server keeps no heartbeats.
+
+    Of several idle workers, `pollers` may miss one until its next poll: it waits at a part of the queue that the list
+    does not show. Raises DependencyUnavailable.
+    """
+    from datetime import timedelta
+
+    from temporalio.api.enums.v1 import WorkerStatus
+    from temporalio.api.workflowservice.v1 import ListWorkersRequest
+    from temporalio.service import RPCError, RPCStatusCode
+
+    request = ListWorkersRequest(namespace=client.namespace, page_size=1_000)
+    try:
+        answer = await client.workflow_service.list_workers(request, timeout=timedelta(seconds=2))
+    except RPCError as error:
+        if error.status is RPCStatusCode.UNIMPLEMENTED:
+            return []
+        raise DependencyUnavailable("temporal", f"Temporal does not list its workers: {error.message}") from error
+    beats = [worker.worker_heartbeat for worker in answer.workers_info]
+    return [
+        beat.worker_identity
+        for beat in beats
+        if beat.task_queue == queue
+        and beat.status == WorkerStatus.WORKER_STATUS_RUNNING
+        and beat.heartbeat_time.ToDatetime(tzinfo=since.tzinfo) >= since
+    ]
