@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from orderkit.contract import AttemptList, Event, OrderStatus, StartOrder
+    from orderkit.stack.stack import Stack
 
 Faults = Annotated[str, typer.Option(help="A scenario, or a script: charge=error,hang,ok; dispatch=error")]
 
@@ -40,7 +41,7 @@ def demo_command(
     with interrupted_once():
         try:
             stack = start()
-            status, attempts = asyncio.run(_run(stack.api_url, order_id, body, quiet=json))
+            status, attempts = asyncio.run(_run(stack, order_id, body, quiet=json))
             data = {"status": status.model_dump(mode="json"), **attempts.model_dump(mode="json")}
             answer(json, data, lambda: _report(status, attempts))
         finally:
@@ -52,12 +53,12 @@ def demo_command(
         raise typer.Exit(1)
 
 
-async def _run(url: str, order_id: str, body: StartOrder, quiet: bool) -> tuple[OrderStatus, AttemptList]:
+async def _run(stack: Stack, order_id: str, body: StartOrder, quiet: bool) -> tuple[OrderStatus, AttemptList]:
     from rich.live import Live
 
     from orderkit.client import OrderkitClient
 
-    async with OrderkitClient(url) as client:
+    async with OrderkitClient(stack.api_url, stack.settings().api_key) as client:
         await client.start(order_id, body)
         events: list[Event] = []
         with Live(console=err, refresh_per_second=12, transient=True) as live:

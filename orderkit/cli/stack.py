@@ -48,9 +48,9 @@ def down_command(json: Json = False) -> None:
 
 def status_command(json: Json = False) -> None:
     """Show what runs, since when, where, and how much memory it takes. Exit status 1 unless all of it runs."""
-    from orderkit.stack.status import status
+    from orderkit.stack.status import status, status_inside
 
-    rows = status()
+    rows = [*status(), *status_inside()]
     columns = ("program", "state", "pid", "up s", "MB", "where", "problem")
     lines = [(r.name, r.state, r.pid, _whole(r.uptime_seconds), round(r.memory_mb), r.url, r.problem) for r in rows]
     answer(json, [asdict(row) for row in rows], lambda: out.print(table(columns, lines)) if rows else None)

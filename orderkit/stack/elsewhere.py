@@ -60,13 +60,13 @@ class Elsewhere:
 
     def settings(self, **more: object) -> Settings:
         """The settings of a process that uses these servers, whatever its own environment says of them."""
-        names = [*_SECRETS, *([_UI] if _UI in self.variables else []), DATABASE]
-        told = {name.removeprefix("ORDERKIT_").lower(): self.variables.get(name) for name in names}
+        told = {name.removeprefix("ORDERKIT_").lower(): self.variables.get(name) for name in (*_SECRETS, DATABASE)}
+        told["temporal_ui_url"] = self.variables.get(_UI, Settings.model_fields["temporal_ui_url"].default)
         return Settings(**{**told, **more})  # type: ignore[arg-type]
 
     def environment(self) -> dict[str, str]:
         """The variables for a process; what is not among them must not come from another shell."""
-        return {**dict.fromkeys(_SECRETS, ""), **self.variables}
+        return {**dict.fromkeys((*_SECRETS, _UI), ""), **self.variables}
 
     def places(self) -> dict[str, str]:
         """Where each server is, without a password."""

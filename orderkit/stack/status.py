@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
 
 from orderkit.errors import LabError
+from orderkit.stack.elsewhere import FOLDER
 from orderkit.stack.processes import label, memory_mb, processes_of
 from orderkit.stack.stack import Stack, find_stack
 from orderkit.stack.target import find_place
@@ -41,6 +42,15 @@ def status(home: Path | None = None) -> list[ProgramStatus]:
         except LabError:
             pass  # it ended while we asked
     return _orphans(home, stack)
+
+
+def status_inside(home: Path | None = None) -> list[ProgramStatus]:
+    """The same of the lab inside this one's folder that uses servers elsewhere, while it runs: `down` ends it, too."""
+    inside = (home or find_place().home).resolve() / FOLDER
+    stack = find_stack(inside) if inside.is_dir() else None
+    if stack is None or not stack.alive():
+        return []
+    return [replace(row, name=f"{FOLDER}/{row.name}") for row in status(inside)]
 
 
 def _supervised(stack: Stack) -> list[ProgramStatus]:

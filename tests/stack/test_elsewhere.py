@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
 import stat
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import httpx
+import nbformat
 import pytest
 import pytest_asyncio
-from support.notebooks_elsewhere import copy_notebooks, run_notebooks
+from nbclient import NotebookClient
 from support.servers_elsewhere import Servers, servers_elsewhere
 from support.terminal import Terminal, until
 
@@ -72,6 +73,11 @@ async def shipped(lab: Lab, name: str) -> bool:
     return (await lab.orders.wait(name)).state == "shipped"
 
 
+def said(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What a cell would show; outside of a notebook it is logged."""
+    return [record.getMessage() for record in caplog.records if record.name == "orderkit.lab.progress"]
+
+
 def pids(terminal: Terminal) -> dict[str, int | None]:
     return {row["name"]: row["pid"] for row in terminal.answer("status")}
 
@@ -81,7 +87,7 @@ def test_up_brings_worker_and_api_only_and_every_command_reaches_the_servers(
 ) -> None:
     places = terminal.answer("up")
     home = terminal.folder / HOME_FOLDER / FOLDER
-    assert places["home"] == str(home) and places["notices"] == []
+    assert places["home"] == str(home) and not [each for each in places["notices"] if "the API" not in each]
     assert (places["postgres"], places["temporal"]) == (theirs.address, theirs.stack.temporal_address)
     assert places["temporal_ui"] == theirs.stack.ui_url
     assert {name for name, pid in pids(terminal).items() if pid} == OURS
@@ -104,8 +110,10 @@ def test_up_brings_worker_and_api_only_and_every_command_reaches_the_servers(
     assert stranger.answer("up")["home"] == str(home)
     assert pids(stranger) == pids(terminal)
 
-    # `down` in another shell, which does not name the servers, ends it as well.
-    assert set(Terminal(terminal.folder).answer("down")["ended"]) == OURS
+    # Another shell, which does not name the servers, sees it as well, and `down` there ends it.
+    other = Terminal(terminal.folder)
+    assert {row["name"] for row in other.answer("status") if row["pid"]} == {f"{FOLDER}/{name}" for name in OURS}
+    assert set(other.answer("down")["ended"]) == OURS
     assert {row["state"] for row in terminal.answer("status", status=1)} == {"running", "stopped"}
 
 
@@ -116,10 +124,10 @@ def test_second_up_adopts_and_other_variables_start_other_processes(terminal: Te
     assert pids(terminal) == before
 
     keyed = Terminal(terminal.folder, {**terminal.environment, "ORDERKIT_API_KEY": "s3cret"})
-    keyed.answer("up")
+    places = keyed.answer("up")
     after = pids(keyed)
     assert not {before[name] for name in OURS} & {after[name] for name in OURS}
-    assert terminal.run("order", "list").returncode == 1  # its API asks for the key now
+    assert httpx.get(places["api"].replace("/docs", "/orders"), trust_env=False).status_code == 401
     assert keyed.run("order", "list").returncode == 0
 
 
@@ -163,7 +171,7 @@ async def test_server_elsewhere_is_not_killed_and_it_is_said_why(
     before = theirs.pids()
     with caplog.at_level(logging.WARNING):
         await getattr(lab, name).kill()
-    [told] = caplog.messages
+    [told] = said(caplog)
     assert "is not this lab's, so it was not killed" in told and f"docker compose kill {service}" in told
     assert theirs.password not in told
     assert theirs.pids() == before
@@ -191,7 +199,7 @@ async def test_somebody_elses_worker_is_shown_and_outlives_the_stop(
 
         with caplog.at_level(logging.WARNING):
             await lab.workers.stop()
-        assert [shown in told and "docker compose stop worker" in told for told in caplog.messages] == [True]
+        assert [shown in told and "docker compose stop worker" in told for told in said(caplog)] == [True]
         assert shown in await control("stop", lab.workers)
         assert lab.workers.count == 0 and foreign.poll() is None
         assert await shipped(lab, "by-the-other")
@@ -202,6 +210,29 @@ async def test_somebody_elses_worker_is_shown_and_outlives_the_stop(
     assert lab.workers.others == []
     assert "No worker runs" in await control("stop", lab.workers)
     await lab.workers.start()
+
+
+async def test_worker_typed_by_hand_is_one_of_the_labs(lab: Lab, theirs: Servers, tmp_path: Path) -> None:
+    home = lab._own_stack().home.parent
+    shell = Terminal(tmp_path, {**theirs.variables, "ORDERKIT_HOME": str(home)})
+    typed = shell.start("worker", "--queue", "order-tq", log=tmp_path / "log")
+    try:
+        await asyncio.to_thread(until, lambda: "worker ready" in (tmp_path / "log").read_text(), "it serves")
+        assert lab.workers.extra == ["extra-order-tq"] and lab.workers.others == []
+        await lab.workers.start()
+        assert typed.wait(10) == 0
+    finally:
+        typed.kill()
+        typed.wait()
+
+
+async def test_notebook_shows_why_and_goes_on(lab: Lab) -> None:
+    cells = ["from orderkit.lab import Lab\nlab = await Lab.start()", "await lab.postgres.kill()\n'and on'"]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    await NotebookClient(notebook, timeout=60).async_execute()
+    why, result = notebook.cells[1].outputs
+    assert "was not killed" in why.data["text/plain"] and "was not killed" in why.data["text/html"]
+    assert result.data["text/plain"] == "'and on'"
 
 
 @pytest.mark.parametrize(
@@ -244,6 +275,7 @@ def test_settings_are_taken_from_the_variables_and_from_nobody_else(
     assert "PATH" not in servers.variables
     monkeypatch.setenv("TEMPORAL_ADDRESS", "another:7233")
     monkeypatch.setenv("ORDERKIT_API_KEY", "another")
+    monkeypatch.setenv("ORDERKIT_TEMPORAL_UI_URL", "http://another")
     connection = servers.temporal.connection
     assert (connection["target_host"], connection["namespace"], connection["api_key"]) == (
         "cloud:7233",
@@ -295,13 +327,3 @@ def test_which_lab_is_meant(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     assert find_place(place.home) == (place.home, None)
     with pytest.raises(LabError, match="is not running"):
         find_target(place.home)
-
-
-@pytest.mark.timeout(300)
-def test_notebooks_that_stop_and_kill_workers_say_the_same_there(theirs: Servers, tmp_path: Path) -> None:
-    """All of them: `make elsewhere`."""
-    copies = [each for each in copy_notebooks(tmp_path, ("01", "06")) if each.parent == tmp_path]
-    assert [each.name[:2] for each in copies] == ["01", "06"]
-    assert run_notebooks(copies, tmp_path, theirs.variables, "--timeout=120") == 0
-    tagged = [cell for each in copies for cell in json.loads(each.read_text())["cells"] if cell["metadata"].get("tags")]
-    assert sum("kills-a-server" in cell["metadata"]["tags"] for cell in tagged) == 3
