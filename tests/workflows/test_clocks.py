@@ -62,7 +62,7 @@ async def test_a_worker_whose_clock_is_wrong_ships_and_undoes_in_time(
         }
         ids = {each: OrderId(f"{name}-{each}") for each in plans}
         handles = {
-            each: await shop.start(ids[each], policy=policy, faults=faults, deadline_seconds=8)
+            each: await shop.start(ids[each], policy=policy, faults=faults, deadline_seconds=10)
             for each, (policy, faults, _) in plans.items()
         }
         for each, (_, _, end) in plans.items():

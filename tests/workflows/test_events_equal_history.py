@@ -11,11 +11,11 @@ from orderkit.audit.collect import read_history
 from orderkit.core.faults import FaultPlan, Scenario
 from orderkit.core.orders import OrderId, Review, order_workflow_id
 
-ORDERS = 200
+ORDERS = 100
 AT_ONCE = 16  # what two cores carry without queueing, while another process runs notebooks
 
 
-async def test_events_equal_history_for_200_orders_under_workshop(shop: Shop, order_id: OrderId) -> None:
+async def test_events_equal_history_for_100_orders_under_workshop(shop: Shop, order_id: OrderId) -> None:
     plan = FaultPlan(Scenario.WORKSHOP, seed=5)
     gate = asyncio.Semaphore(AT_ONCE)
 
