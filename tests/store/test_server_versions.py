@@ -112,9 +112,13 @@ async def test_the_api_says_it_in_its_health_and_in_every_answer(unsupported: Un
         return client
 
     async with running(unsupported.url, connect) as app, caller(app) as http:
-        health = await http.get("/health")
-        assert health.status_code == 503
-        assert unsupported.what in health.json()["database"]["detail"]
+
+        async def told() -> bool:
+            health = await http.get("/health")
+            assert health.status_code == 503
+            return unsupported.what in health.json()["database"]["detail"]
+
+        await until(told, "health says why")
         refused = problem(await http.get("/orders/some-order/status"), 503, "dependency-unavailable")
     assert unsupported.what in refused["detail"]
     assert refused["dependency"] == "postgresql"
