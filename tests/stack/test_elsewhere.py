@@ -1,4 +1,7 @@
-"""A lab whose PostgreSQL (TLS, password) and Temporal are somebody else's: it brings workers and API, kills those."""
+"""A lab whose PostgreSQL (TLS, password) and Temporal are somebody else's: it brings workers and API, kills those.
+
+One file, though long: its tests share the servers, which take seconds to start.
+"""
 
 from __future__ import annotations
 
