@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -14,14 +15,15 @@ from temporalio.client import Client
 from orderkit.audit.audit import audit
 from orderkit.audit.rules import FindingKind
 from orderkit.chaos.by_hand import do
-from orderkit.chaos.plan import TARGETS, Blow, Deed, make_plan
+from orderkit.chaos.plan import TARGETS, Blow, ChaosPlan, Deed, OrderPlan, Saying, make_plan
 from orderkit.chaos.run import run_chaos
 from orderkit.client import OrderkitClient
 from orderkit.contract import StartOrder
-from orderkit.core.faults import FaultPlan
+from orderkit.core.faults import FaultPlan, Scenario
 from orderkit.core.orders import ENDS, OrderId
 from orderkit.core.policies import BUDGET, PolicyName
 from orderkit.core.steps import Step
+from orderkit.errors import OrderConflict
 from orderkit.stack.lifecycle import down, up
 from orderkit.stack.stack import Stack
 from orderkit.store.database import open_pool
@@ -53,6 +55,15 @@ async def test_a_short_chaos_run_passes_the_audit(stack: Stack) -> None:
     assert report.left_open == []
     assert report.findings == []
     assert sum(report.ends.values()) == 15
+
+
+async def test_an_id_that_was_taken_by_hand_first_is_an_order_like_the_others(stack: Stack) -> None:
+    order = OrderPlan(OrderId("chaos-taken"), 2.0, 1, ((0.1, Saying.DUPLICATE),), ((-2.0, Deed.START),))
+    report = await run_chaos(stack, ChaosPlan(1, 3.0, Scenario.CALM, (order,), ()), within_seconds=60)
+    assert report.said["start: the id was taken by hand"] == 1
+    assert report.passed
+    with pytest.raises(OrderConflict):
+        await run_chaos(stack, ChaosPlan(1, 0.0, Scenario.CALM, (replace(order, deeds=()),), ()), within_seconds=60)
 
 
 async def test_postgresql_away_for_ten_seconds(stack: Stack) -> None:
