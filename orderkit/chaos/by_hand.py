@@ -20,7 +20,7 @@ from temporalio.client import Client
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
-from orderkit.chaos.plan import Deed
+from orderkit.chaos.plan import DEADLINE_SECONDS, Deed
 from orderkit.core.orders import OrderId, OrderInput, order_workflow_id, shipping_workflow_id
 from orderkit.core.steps import ORDER_QUEUE, SHIPPING_QUEUE
 
@@ -67,7 +67,7 @@ async def _messages(client: Client, order_id: OrderId) -> None:
 
 async def _start(client: Client, order_id: OrderId) -> None:
     """A workflow like this one, under its own name and under another, without input, and a shipping run of nobody."""
-    order = OrderInput(order_id)
+    order = OrderInput(order_id, deadline_seconds=DEADLINE_SECONDS)
     for workflow, inputs, workflow_id, queue in (
         ("OrderWorkflow", [order], f"by-hand-{order_id}", ORDER_QUEUE),
         ("OrderWorkflow", [], f"empty-{order_id}", ORDER_QUEUE),
