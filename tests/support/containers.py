@@ -99,7 +99,7 @@ def get(url: str, **headers: str) -> tuple[int, Any]:
 
 
 def use(project: Project, step: Steps, lessons: list[str]) -> None:
-    """What people do with it, from JupyterLab's container and from this machine."""
+    """What people do with it, from the API's container, from JupyterLab's and from this machine."""
     ports = {name: f"http://{LOOPBACK}:{project.environment[name]}" for name in PORTS}
     with step("the API on this machine, with its key only"):
         key = project.environment["ORDERKIT_API_KEY"]
@@ -119,7 +119,9 @@ def use(project: Project, step: Steps, lessons: list[str]) -> None:
         expect(project.restarts("worker"), before + 1, "restarts of the worker's container")
         project.wait_ready("worker")
     with step("the audit"):
-        project.answer("jupyter", "audit")
+        project.answer("api", "audit")
+    with step("stop compose's worker: the notebooks bring their own"):
+        project.compose("stop", "worker", seconds=60)
     for lesson in lessons:
         with step(f"lesson {lesson}"):
             project.execute("jupyter", "jupyter", "execute", "--timeout=90", f"notebooks/{lesson}", seconds=600)
@@ -127,8 +129,8 @@ def use(project: Project, step: Steps, lessons: list[str]) -> None:
 
 def ship(project: Project, order_id: str, *options: str) -> None:
     """Start an order, and wait until it is shipped."""
-    project.answer("jupyter", "order", "start", order_id, "--wait", *options)
-    expect(project.answer("jupyter", "order", "status", order_id)["state"], "shipped", f"order {order_id}")
+    project.answer("api", "order", "start", order_id, "--wait", *options)
+    expect(project.answer("api", "order", "status", order_id)["state"], "shipped", f"order {order_id}")
 
 
 def check(project: Project, step: Steps, lessons: list[str], standing_in: bool) -> None:
