@@ -77,6 +77,10 @@ class PollRoll:
             return sum(wall - at / 1e9 <= _UNKNOWN_INTERVAL_SECONDS for at in polls.values())
         return sum(before.get(poller) != at for poller, at in polls.items())
 
+    def forget(self, queue: str) -> None:
+        """Heartbeats tell of this queue: what it was like before must not bring a dead worker back."""
+        self._last_polls.pop(queue, None)
+
 
 def _patience_seconds(beat: WorkerHeartbeat) -> float:
     interval = beat.elapsed_since_last_heartbeat.ToTimedelta().total_seconds() or _UNKNOWN_INTERVAL_SECONDS
@@ -130,9 +134,11 @@ class HealthMonitor:
         try:
             client = self._backends.temporal
             alive = self._roll.alive(await _list_workers(client), time.time(), time.monotonic())
-            for queue in [queue for queue, count in alive.items() if not count]:
-                polls = await _last_polls(client, queue)
-                alive[queue] = self._polls.fresh(queue, polls, time.time())
+            for queue, heard in alive.items():
+                if heard:
+                    self._polls.forget(queue)
+                else:
+                    alive[queue] = self._polls.fresh(queue, await _last_polls(client, queue), time.time())
         except DependencyUnavailable as error:
             return _away(str(error)), dict.fromkeys((ORDER_QUEUE, SHIPPING_QUEUE), 0)
         except RPCError as error:

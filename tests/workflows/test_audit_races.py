@@ -12,34 +12,25 @@ from orderkit.core.messages import ReviewDecision
 from orderkit.core.orders import OrderId, OrderState, Review
 
 
-async def test_an_order_that_ends_between_the_two_reads_is_no_finding(
-    shop: Shop, order_id: OrderId, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("ends", ["before its history is read", "after its history was read"])
+async def test_an_order_that_ends_during_the_audit_is_no_finding(
+    shop: Shop, order_id: OrderId, monkeypatch: pytest.MonkeyPatch, ends: str
 ) -> None:
     handle = await shop.start(order_id, review=Review.HUMAN)
     await shop.step_reached(order_id, "review")
     read_history = collect.read_history
 
-    async def after_its_end(client: Client, workflow_id: str, first_run_id: str | None = None) -> HistoryFact | None:
+    async def end() -> None:
         await handle.signal("approve_order", ReviewDecision("grace", "fine"))
         assert await shop.end(handle) == OrderState.SHIPPED
-        return await read_history(client, workflow_id, first_run_id)
 
-    monkeypatch.setattr(collect, "read_history", after_its_end)
-    assert await shop.findings(order_id) == []
-
-
-async def test_an_order_that_ends_right_after_its_history_was_read_is_no_finding(
-    shop: Shop, order_id: OrderId, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    handle = await shop.start(order_id, review=Review.HUMAN)
-    await shop.step_reached(order_id, "review")
-    read_history = collect.read_history
-
-    async def before_its_end(client: Client, workflow_id: str, first_run_id: str | None = None) -> HistoryFact | None:
+    async def read(client: Client, workflow_id: str, first_run_id: str | None = None) -> HistoryFact | None:
+        if ends.startswith("before"):
+            await end()
         history = await read_history(client, workflow_id, first_run_id)
-        await handle.signal("approve_order", ReviewDecision("grace", "fine"))
-        assert await shop.end(handle) == OrderState.SHIPPED
+        if ends.startswith("after"):
+            await end()
         return history
 
-    monkeypatch.setattr(collect, "read_history", before_its_end)
+    monkeypatch.setattr(collect, "read_history", read)
     assert await shop.findings(order_id) == []
