@@ -87,11 +87,11 @@ class Backends:
         async with AsyncExitStack() as stack:
 
             async def open_own_pool() -> Pool:
-                self._unsupported = None
                 try:
                     return await stack.enter_async_context(open_pool(database_url, pool_size, current=True))
-                except UnsupportedDatabase as error:
-                    self._unsupported = error
+                except DependencyUnavailable as error:
+                    # The last answer stands until the next one has come: what health said, each request says too.
+                    self._unsupported = error if isinstance(error, UnsupportedDatabase) else None
                     raise
 
             async def reach_postgresql() -> None:
