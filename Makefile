@@ -3,6 +3,8 @@ SHELL := bash
 BIN := .venv/bin
 # A shell that sends every pip elsewhere (PIP_USER=1 …) would keep the parts out of .venv.
 unexport PIP_USER PIP_TARGET PIP_PREFIX
+# Without bytecode, each of the many processes would compile orderkit again.
+unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-input -c constraints.txt
 
 # The first of these that runs, is new enough and can make a virtual environment. Yours instead: make lab PYTHON=/path/to/python

@@ -8,43 +8,74 @@ from datetime import datetime
 
 import asyncpg
 
-from orderkit.core.events import AttemptOutcome
+from orderkit.core.events import AttemptOutcome, EventType
 from orderkit.core.orders import OrderId
 from orderkit.core.ports import AttemptRecord
+from orderkit.store.batches import Batches
 from orderkit.store.database import Pool
 from orderkit.store.queries import queries
 
 
 class PostgresAttemptLog:
-    """The AttemptLog port on `trellis_events`."""
+    """The AttemptLog port on `trellis_events`. What many attempts note at the same time goes out in one statement."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+        self._notes = Batches(self._write)
 
     async def started(self, record: AttemptRecord, fault: str, limit_seconds: float | None) -> int:
         """Note the start, with the fault that the plan holds for it and its time limit; returns its number.
 
         That is the record's own, unless a person reset the activity: then Temporal counts anew, and this counts on.
         """
-        columns = _columns(record) | {"fault": fault, "limit_seconds": limit_seconds}
-        number: int | None = await queries.attempt_started(self._pool, **columns)
-        return number or int(await queries.attempt_started_again(self._pool, **columns))
+        note = _Note(record, EventType.STEP_STARTED, fault=fault, limit_seconds=limit_seconds)
+        if await self._notes.add(note):
+            return record.attempt.number
+        return int(await queries.attempt_started_again(self._pool, **note.columns()))
 
     async def ended(self, record: AttemptRecord, outcome: AttemptOutcome, error: str) -> None:
         """Note the end; repeated notes add nothing."""
-        await queries.attempt_ended(self._pool, **_columns(record), outcome=outcome, error=error[:1000])
+        await self._notes.add(_Note(record, EventType.STEP_ENDED, outcome=outcome, error=error[:1000]))
+
+    async def _write(self, notes: Sequence[_Note]) -> list[bool]:
+        """Whether each is new."""
+        columns = [note.columns() for note in notes]
+        together = {f"{name}_list": [each[name] for each in columns] for name in columns[0]}
+        new = {tuple(row) async for row in queries.note_attempts(self._pool, **together)}
+        first = {note.key: note for note in reversed(notes)}  # of two alike in one batch, the second wrote nothing
+        return [note.key in new and note is first[note.key] for note in notes]
 
 
-def _columns(record: AttemptRecord) -> dict[str, str | int | float | None]:
-    return {
-        "order_id": record.attempt.order_id,
-        "step": record.attempt.step,
-        "attempt": record.attempt.number,
-        "worker": record.worker,
-        "workflow_id": record.workflow_id,
-        "run_id": record.run_id,
-        "activity_id": record.activity_id,
-    }
+@dataclass(frozen=True)
+class _Note:
+    record: AttemptRecord
+    type: EventType
+    outcome: AttemptOutcome | None = None
+    error: str | None = None
+    fault: str | None = None
+    limit_seconds: float | None = None
+
+    @property
+    def key(self) -> tuple[str, str, int, str]:
+        """As note_attempts returns it."""
+        return self.record.run_id, self.record.activity_id, self.record.attempt.number, self.type
+
+    def columns(self) -> dict[str, str | int | float | None]:
+        record = self.record
+        return {
+            "order_id": record.attempt.order_id,
+            "type": self.type,
+            "step": record.attempt.step,
+            "attempt": record.attempt.number,
+            "outcome": self.outcome,
+            "error": self.error,
+            "worker": record.worker,
+            "workflow_id": record.workflow_id,
+            "run_id": record.run_id,
+            "activity_id": record.activity_id,
+            "fault": self.fault,
+            "limit_seconds": self.limit_seconds,
+        }
 
 
 @dataclass(frozen=True)

@@ -31,8 +31,8 @@ async def listening(
     """
 
     def tell(_connection: Any, _pid: int, _channel: str, payload: Any) -> None:
-        told = json.loads(payload)
-        heard(Notification(told["id"], told["order_id"]))
+        for event_id, order_id in json.loads(payload):
+            heard(Notification(event_id, order_id))
 
     connection = await connect(database_url)
     try:

@@ -7,6 +7,7 @@ readable input retries its first task for ever.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields
 from typing import Any, TypeVar, get_args, get_type_hints
@@ -99,7 +100,7 @@ def _typed(plain: Mapping[str, Any], wanted: type[M]) -> M:
         raise Unreadable(
             f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing; it takes {_shape(wanted)}"
         )
-    for name, hint in get_type_hints(wanted).items():
+    for name, hint in _type_hints(wanted).items():  # type: ignore[arg-type]
         if name in plain:
             try:
                 value_to_type(hint, plain[name])
@@ -110,6 +111,11 @@ def _typed(plain: Mapping[str, Any], wanted: type[M]) -> M:
     except Exception as error:
         raise Unreadable(f"it takes {_shape(wanted)}") from error
     return typed
+
+
+@functools.cache
+def _type_hints(wanted: Any) -> dict[str, Any]:
+    return get_type_hints(wanted)
 
 
 def _shape(wanted: type) -> str:

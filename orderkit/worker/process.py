@@ -27,6 +27,7 @@ from orderkit.temporal.workflows import TemporalWorkflows
 from orderkit.worker.activities import NoteActivities, OrderActivities, ReconcileActivities, ShippingActivities
 from orderkit.worker.attempts import RecordAttempts
 from orderkit.worker.reconcile import ensure_schedule
+from orderkit.worker.sandbox import keep_compiled
 from orderkit.worker.slots import WorkingSlots
 from orderkit.workflows.order import OrderWorkflow
 from orderkit.workflows.reconcile import ReconcileWorkflow
@@ -65,6 +66,7 @@ def make_workers(client: Client, pool: Pool, queues: Sequence[str], slots: int =
     slots_of = {queue: WorkingSlots(slots, max(slots, _MOST_ATTEMPTS)) for queue in (ORDER_QUEUE, SHIPPING_QUEUE)}
     business, shipping = (business_on(pool, each) for each in slots_of.values())
     notes = NoteActivities(PostgresOrders(pool))
+    recording = RecordAttempts(PostgresAttemptLog(pool))  # one for all queues, so that their writes join
     reconcile = ReconcileActivities(PostgresOrders(pool), TemporalWorkflows(client))
     served: dict[str, tuple[list[type], list[Callable[..., Any]]]] = {
         ORDER_QUEUE: (
@@ -79,7 +81,7 @@ def make_workers(client: Client, pool: Pool, queues: Sequence[str], slots: int =
             task_queue=queue,
             workflows=served[queue][0],
             activities=served[queue][1],
-            interceptors=[RecordAttempts(PostgresAttemptLog(pool))],
+            interceptors=[recording],
             tuner=WorkerTuner.create_composite(
                 workflow_supplier=FixedSizeSlotSupplier(_WORKFLOW_TASKS),
                 activity_supplier=slots_of[queue],
@@ -104,6 +106,7 @@ async def run_worker(
 
     Raises UnsupportedDatabase, which no waiting mends.
     """
+    keep_compiled("orderkit.workflows")
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

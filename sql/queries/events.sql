@@ -1,16 +1,21 @@
 -- The attempts' starts and ends, and what is read back.
 
--- name: attempt_started$
--- The start of an attempt, under its number; repeated writes add nothing, and return nothing.
+-- name: note_attempts
+-- Starts and ends of many attempts; repeated writes add nothing. Returns what is new.
 INSERT INTO trellis_events (
-    order_id, type, step, attempt, worker, workflow_id, run_id, activity_id, payload_json
+    order_id, type, step, attempt, outcome, error, worker, workflow_id, run_id, activity_id, payload_json
 )
-VALUES (
-    :order_id, 'step_started', :step, :attempt, :worker, :workflow_id, :run_id, :activity_id,
-    jsonb_strip_nulls(jsonb_build_object('fault', nullif(:fault::text, 'ok'), 'limit_seconds', :limit_seconds::double precision))
+SELECT order_id, type, step, attempt, outcome, error, worker, workflow_id, run_id, activity_id,
+    jsonb_strip_nulls(jsonb_build_object('fault', nullif(fault, 'ok'), 'limit_seconds', limit_seconds))
+FROM unnest(
+    :order_id_list::text[], :type_list::text[], :step_list::text[], :attempt_list::integer[], :outcome_list::text[],
+    :error_list::text[], :worker_list::text[], :workflow_id_list::text[], :run_id_list::text[], :activity_id_list::text[],
+    :fault_list::text[], :limit_seconds_list::double precision[]
+) AS note (
+    order_id, type, step, attempt, outcome, error, worker, workflow_id, run_id, activity_id, fault, limit_seconds
 )
 ON CONFLICT (run_id, activity_id, attempt, type) WHERE run_id IS NOT NULL DO NOTHING
-RETURNING attempt;
+RETURNING run_id, activity_id, attempt, type;
 
 -- name: attempt_started_again$
 -- The start of an attempt whose number is taken, since a person reset its activity: under the next number. Returns that.
@@ -24,16 +29,6 @@ SELECT
     )
 FROM trellis_events WHERE run_id = :run_id AND activity_id = :activity_id AND type = 'step_started'
 RETURNING attempt;
-
--- name: attempt_ended!
--- The end of an attempt; repeated writes add nothing.
-INSERT INTO trellis_events (
-    order_id, type, step, attempt, outcome, error, worker, workflow_id, run_id, activity_id
-)
-VALUES (
-    :order_id, 'step_ended', :step, :attempt, :outcome, :error, :worker, :workflow_id, :run_id, :activity_id
-)
-ON CONFLICT (run_id, activity_id, attempt, type) WHERE run_id IS NOT NULL DO NOTHING;
 
 -- name: note_about_workflow!
 -- What a workflow, or somebody who watches it, notes about it; repeated writes add nothing.
