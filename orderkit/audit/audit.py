@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from temporalio.client import Client
 
@@ -26,15 +27,16 @@ async def audit(
     client: Client,
     order_ids: Sequence[str] | None = None,
     progress: Callable[[int], None] = lambda done: None,
+    since: datetime | None = None,
 ) -> AuditReport:
-    """Audit the orders named, or all of them; calls `progress` with the number of orders done."""
+    """Audit the orders named, or all, or those created since then; calls `progress` with how many are done."""
     findings: list[Finding] = []
     done = 0
-    async for order in collect(pool, client, order_ids):
+    async for order in collect(pool, client, order_ids, since):
         findings += judge(order)
         done += 1
         progress(done)
     if order_ids is None:
-        for order_id, what in await ledger_without_order(pool):
+        for order_id, what in await ledger_without_order(pool, since):
             findings.append(Finding(order_id, FindingKind.UNKNOWN_ORDER, f"the ledger has a {what}"))
     return AuditReport(done, findings)

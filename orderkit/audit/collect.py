@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
 from typing import Any
 
 from temporalio.api.enums.v1 import EventType
@@ -37,13 +38,15 @@ _ENDS = {
 }
 
 
-async def collect(pool: Pool, client: Client, order_ids: Sequence[str] | None = None) -> AsyncIterator[OrderFacts]:
-    """The facts of the orders named, or of all, in the order they were created.
+async def collect(
+    pool: Pool, client: Client, order_ids: Sequence[str] | None = None, since: datetime | None = None
+) -> AsyncIterator[OrderFacts]:
+    """The facts of the orders named, of all, or of those created since then, in the order they were created.
 
     Temporal's histories come first: what Temporal has seen complete is in the tables by then. The other way round, an
     attempt that ended between the two reads would look like one that left no event.
     """
-    workflows = await audited_workflows(pool, order_ids)
+    workflows = await audited_workflows(pool, order_ids, since)
     gate = asyncio.Semaphore(HISTORIES_AT_ONCE)
 
     async def history_of(order: Row) -> HistoryFact | None:

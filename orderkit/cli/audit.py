@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
+from orderkit.cli.inputs import timespan
 from orderkit.cli.output import Json, answer, err, out, table
 from orderkit.errors import OrderNotFound
 
 
 def audit_command(
     order_ids: Annotated[list[str] | None, typer.Argument(help="Only these orders; all by default.")] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME", help="Only orders of the last so many seconds, minutes, hours or days: 30s, 10m, 2h, 1d."
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Compare Temporal's history, the database and the outside ledgers. Exit status 1 on any disagreement."""
@@ -22,16 +30,19 @@ def audit_command(
     from orderkit.store.database import open_pool
     from orderkit.temporal.client import connect_temporal
 
+    begin = datetime.now(UTC) - timespan(since) if since else None
     target = find_target()
 
     async def run() -> AuditReport:
         with err.status("Auditing …") as status:
             async with open_pool(target.database_url) as pool:
                 client = await connect_temporal(target.temporal)
-                return await audit(pool, client, order_ids or None, lambda done: status.update(f"{done} orders …"))
+                return await audit(
+                    pool, client, order_ids or None, lambda done: status.update(f"{done} orders …"), begin
+                )
 
     report = asyncio.run(run())
-    if order_ids and report.orders < (named := len(set(order_ids))):
+    if order_ids and not since and report.orders < (named := len(set(order_ids))):
         raise OrderNotFound(f"the database knows {report.orders} of the {named} orders named; see: orderkit order list")
     rows = [(f.order_id, f.kind, f.evidence) for f in report.findings]
 

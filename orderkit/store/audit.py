@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import asyncpg
 
@@ -10,9 +11,11 @@ from orderkit.store.database import Pool
 from orderkit.store.queries import queries
 
 
-async def audited_workflows(pool: Pool, order_ids: Sequence[str] | None = None) -> list[asyncpg.Record]:
+async def audited_workflows(
+    pool: Pool, order_ids: Sequence[str] | None = None, since: datetime | None = None
+) -> list[asyncpg.Record]:
     """Rows of the query audit_workflows: of the orders named, or of all, in the order they were created."""
-    rows = queries.audit_workflows(pool, order_ids=None if order_ids is None else list(order_ids))
+    rows = queries.audit_workflows(pool, order_ids=None if order_ids is None else list(order_ids), since=since)
     return [row async for row in rows]
 
 
@@ -21,6 +24,6 @@ async def audit_rows(pool: Pool, order_ids: Sequence[str]) -> list[asyncpg.Recor
     return [row async for row in queries.audit_orders(pool, order_ids=list(order_ids))]
 
 
-async def ledger_without_order(pool: Pool) -> list[tuple[str, str]]:
+async def ledger_without_order(pool: Pool, since: datetime | None = None) -> list[tuple[str, str]]:
     """Money or packages in the outside world that belong to no order of ours: the order's id, and what it is."""
-    return [(row["order_id"], row["what"]) async for row in queries.ledger_without_order(pool)]
+    return [(row["order_id"], row["what"]) async for row in queries.ledger_without_order(pool, since=since)]

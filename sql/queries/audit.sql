@@ -1,9 +1,10 @@
 -- What the auditor compares: one row an order, with its events and the outside world's ledgers.
 
 -- name: audit_workflows
--- The workflow of each order, by the order's id (all when null), in the order they were created.
+-- The workflow of each order in the order they were created: of those named (all when null), created since then (ever when null).
 SELECT id, workflow_id, first_run_id FROM trellis_orders
-WHERE :order_ids::text[] IS NULL OR id = ANY(:order_ids::text[])
+WHERE (:order_ids::text[] IS NULL OR id = ANY(:order_ids::text[]))
+    AND (:since::timestamptz IS NULL OR created_at >= :since)
 ORDER BY created_at, id;
 
 -- name: audit_orders
@@ -27,12 +28,16 @@ FROM trellis_orders AS o
 WHERE o.id = ANY(:order_ids::text[]);
 
 -- name: ledger_without_order
--- Money or packages in the outside world that belong to no order of ours.
-SELECT order_id, 'payment ' || kind AS what FROM world.payment_entries
-WHERE kind IN ('charge', 'refund') AND order_id NOT IN (SELECT id FROM trellis_orders)
+-- Money or packages in the outside world, since then (ever when null), that belong to no order of ours.
+SELECT order_id, 'payment ' || kind AS what FROM world.payment_entries AS w
+WHERE kind IN ('charge', 'refund')
+    AND (:since::timestamptz IS NULL OR w.ts >= :since)
+    AND NOT EXISTS (SELECT 1 FROM trellis_orders AS o WHERE o.id = w.order_id)
 UNION ALL
-SELECT order_id, 'shipment' FROM world.shipments
-WHERE dispatched_at IS NOT NULL AND recalled_at IS NULL AND order_id NOT IN (SELECT id FROM trellis_orders);
+SELECT order_id, 'shipment' FROM world.shipments AS w
+WHERE dispatched_at IS NOT NULL AND recalled_at IS NULL
+    AND (:since::timestamptz IS NULL OR w.dispatched_at >= :since)
+    AND NOT EXISTS (SELECT 1 FROM trellis_orders AS o WHERE o.id = w.order_id);
 
 -- name: orders_named
 -- State and time to the end of the orders named.

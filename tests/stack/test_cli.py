@@ -151,6 +151,8 @@ def test_every_answer_is_json(
     assert ask("reconcile") == {"settled": {}}
     assert ask("db", "migrate") == {"applied": []}
     assert ask("audit", "approved", "rejected", "cancelled") == {"orders": 3, "findings": []}
+    assert ask("audit", "approved", "--since", "1h") == {"orders": 1, "findings": []}
+    assert ask("audit", "--since", "0s") == {"orders": 0, "findings": []}
     assert {row["name"]: row["state"] for row in ask("status")} == dict.fromkeys(
         ("supervisord", "postgres", "temporal", "worker-0", "api"), "running"
     )
@@ -183,6 +185,7 @@ def test_people_get_tables(
     ("arguments", "told"),
     [
         (("order", "status", "nobody"), "OrderNotFound: nobody knows an order nobody"),
+        (("audit", "--since", "soon"), "InvalidOrder: since: write 'soon' as a number and one of s, m, h, d"),
         (("audit", "nobody"), "OrderNotFound: the database knows 0 of the 1 orders named"),
         (("order", "cancel", "nobody", "--by", ""), "InvalidOrder: cancelled_by: "),
         (("order", "approve", "nobody", "--by", "me", "--note", "\x01"), "InvalidOrder: note: must be printable text"),
