@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-input -c co
 CANDIDATES := python3.13 python3.12 python3.11 python3.14 python3 python
 FITS := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help install lab demo test check docs coverage lowest fences soak containers elsewhere format notebooks histories wheel clean
+.PHONY: help install lab demo test check docs bench coverage lowest fences soak containers elsewhere format notebooks histories wheel clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -48,6 +48,9 @@ lowest: .venv/.dev ## the demo with the lowest versions that pyproject.toml allo
 
 fences: .venv/.dev ## take each fence around the money out, in a copy, and see that the tests notice (20 minutes)
 	@$(BIN)/python tests/support/fences.py
+
+bench: .venv/.dev ## every benchmark, in labs of its own: table, build/bench/bench.json and bench.png (10 minutes)
+	@$(BIN)/orderkit bench all
 
 soak: .venv/.dev ## every notebook 20 times in a row on the same labs, with the times (an hour)
 	@$(BIN)/python tests/support/soak.py

@@ -148,7 +148,7 @@ def retry_waits(attempts: pd.DataFrame) -> pd.DataFrame:
 
 async def read_attempts(reader: Reader, order_ids: Iterable[OrderId]) -> pd.DataFrame:
     """The attempts of some orders, as ATTEMPTS."""
-    return attempts_frame([row for order_id in order_ids for row in await reader.attempts(order_id)])
+    return attempts_frame(await reader.attempts_of(list(order_ids)))
 
 
 async def read_timeline(reader: Reader, order_id: OrderId) -> pd.DataFrame:
@@ -158,15 +158,12 @@ async def read_timeline(reader: Reader, order_id: OrderId) -> pd.DataFrame:
 
 async def read_summaries(reader: Reader, order_ids: Iterable[OrderId]) -> pd.DataFrame:
     """The SUMMARIES of some orders; an unknown order has none."""
-    rows = [await reader.summary(order_id) for order_id in order_ids]
-    return summaries_frame([row for row in rows if row is not None])
+    return summaries_frame(await reader.summaries_of(list(order_ids)))
 
 
 async def read_ledger(reader: Reader, order_ids: Iterable[OrderId]) -> pd.DataFrame:
     """The LEDGER of some orders."""
-    return ledger_frame(
-        [{**dict(row), "order_id": order_id} for order_id in order_ids for row in await reader.ledger(order_id)]
-    )
+    return ledger_frame(await reader.ledger_of(list(order_ids)))
 
 
 async def read_events(reader: Reader, order_id: OrderId, after_id: int = 0) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from orderkit.cli.bench_report import all_command, measure_events, measure_start, measure_store, stack_pids
 from orderkit.cli.output import Json, answer, err, out, table
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from orderkit.benchmarks.api import CallLatency
     from orderkit.benchmarks.console import ConsoleLatency
     from orderkit.benchmarks.orders import OrderCost
-    from orderkit.benchmarks.overload import Overload
+    from orderkit.benchmarks.overload import Overload, Recovery
 
 app = typer.Typer(help="Measure what things cost, as ratios within one run.", no_args_is_help=True)
 
@@ -70,6 +71,84 @@ def overload_command(
     answer(json, [asdict(each) for each in found], lambda: out.print(table(columns, rows)))
 
 
+@app.command("recovery")
+def recovery_command(
+    hung: Annotated[int, typer.Option(min=1, max=3_000, help="How many hang at once.")] = 300, json: Json = False
+) -> None:
+    """Orders that all hang for three seconds: when is the rate of calm ones back? On the stack that runs here."""
+    found = asyncio.run(_measure_recovery(hung))
+    columns = ("hung", "shipped", "of", "a second before", "after, at best", "seconds to recover")
+    row = (found.hung, found.shipped, found.orders, f"{found.per_second_before:.1f}", f"{found.per_second_after:.1f}")
+    answer(json, asdict(found), lambda: out.print(table(columns, [(*row, f"{found.seconds_to_recover:.1f}")])))
+
+
+@app.command("store")
+def store_command(
+    orders: Annotated[int, typer.Option(min=1, max=100_000, help="How many orders are written.")] = 300,
+    json: Json = False,
+) -> None:
+    """The writes of orders alone, with and without notification; in a database of its own."""
+    with err.status("Measuring …") as status:
+        found = measure_store(orders, lambda said: status.update(f"Measuring: {said} …"))
+    rows = [(each.at_once, "yes" if each.notified else "no", f"{each.per_second:.0f}") for each in found]
+    answer(
+        json,
+        [asdict(each) for each in found],
+        lambda: out.print(table(("at once", "notification", "orders a second"), rows)),
+    )
+
+
+@app.command("events")
+def events_command(
+    events: Annotated[
+        int, typer.Option(min=1_000, max=100_000_000, help="How far the table grows, ten times at each stage.")
+    ] = 1_000_000,
+    json: Json = False,
+) -> None:
+    """What people ask, of an events table that grows; in a database of its own (300 MB a million events)."""
+    with err.status("Measuring …") as status:
+        found = measure_events(events, lambda said: status.update(f"Measuring: {said} …"))
+    rows = [(f"{each.events:,}", each.read, f"{each.p50_ms:.1f}", f"{each.p95_ms:.1f}") for each in found.reads]
+
+    def show() -> None:
+        out.print(table(("events", "read", "p50 ms", "p95 ms"), rows))
+        out.print(f"{found.seconds_a_million:.0f} s a million events, {found.bytes_an_event:.0f} bytes each")
+
+    answer(json, asdict(found), show)
+
+
+@app.command("start")
+def start_command(
+    rounds: Annotated[int, typer.Option(min=2, max=20, help="How often it starts and ends.")] = 3, json: Json = False
+) -> None:
+    """Start and end of a lab of its own, its memory, and what it costs while nothing happens."""
+    with err.status("Measuring …") as status:
+        found = measure_start(rounds, lambda said: status.update(f"Measuring: {said} …"))
+    plain = {name: value for name, value in asdict(found).items() if isinstance(value, float)}
+    rows = [(name.replace("_", " "), f"{value:.2f} s") for name, value in plain.items()]
+    rows += [(f"memory: {name}", f"{value:.0f} MB") for name, value in found.memory_mb.items()]
+    rows += [(f"CPU a minute: {name}", f"{value:.1f} s") for name, value in found.quiet_cpu_seconds_a_minute.items()]
+    answer(json, asdict(found), lambda: out.print(table(("", ""), rows)))
+
+
+app.command("all")(all_command)
+
+
+async def _measure_recovery(hung: int) -> Recovery:
+    from orderkit.benchmarks.overload import measure_recovery
+    from orderkit.client import OrderkitClient
+    from orderkit.stack.target import find_target
+    from orderkit.store.database import open_pool
+
+    target = find_target()
+    with err.status("Measuring …") as status:
+        async with (
+            OrderkitClient(target.api_url, target.settings.api_key) as api,
+            open_pool(target.database_url, 2) as pool,
+        ):
+            return await measure_recovery(api, pool, hung, tell=lambda said: status.update(f"Measuring: {said} …"))
+
+
 async def _measure_orders(orders: int, rounds: int) -> OrderCost:
     from orderkit.benchmarks.bare import running_bare_worker
     from orderkit.benchmarks.orders import measure
@@ -85,12 +164,7 @@ async def _measure_orders(orders: int, rounds: int) -> OrderCost:
     client = await connect_temporal(target.temporal)
     with err.status("Measuring …") as status:
         async with running_bare_worker(inherited_environment() | stack.environment()) as bare_worker:
-            server, postgres = (pid for name in ("temporal", "postgres") if (pid := stack.pid(name)))
-            workers = [pid for name in stack.workers() if (pid := stack.pid(name))]
-            pids = {
-                "orderkit": {"server": [server], "worker": workers, "postgres": [postgres]},
-                "bare": {"server": [server], "worker": [bare_worker], "postgres": [postgres]},
-            }
+            pids = stack_pids(stack, bare_worker)
             return await measure(client, pids, orders, rounds, lambda said: status.update(f"Measuring, {said} …"))
 
 

@@ -124,6 +124,10 @@ class Reader:
         """Rows of trellis_attempts, in the order they started."""
         return [row async for row in queries.order_attempts(self._pool, order_id=order_id)]
 
+    async def attempts_of(self, order_ids: Sequence[OrderId]) -> list[asyncpg.Record]:
+        """Rows of trellis_attempts of many orders, order by order as they are named."""
+        return [row async for row in queries.attempts_of_orders(self._pool, order_ids=list(order_ids))]
+
     async def timeline(self, order_id: OrderId) -> list[asyncpg.Record]:
         """Rows of trellis_timeline, in the order they started."""
         return [row async for row in queries.order_timeline(self._pool, order_id=order_id)]
@@ -132,6 +136,14 @@ class Reader:
         """A row of trellis_order_summary, or None."""
         row: asyncpg.Record | None = await queries.order_summary(self._pool, order_id=order_id)
         return row
+
+    async def summaries_of(self, order_ids: Sequence[OrderId]) -> list[asyncpg.Record]:
+        """Rows of trellis_order_summary as the orders are named; an unknown order has none."""
+        return [row async for row in queries.summaries_of_orders(self._pool, order_ids=list(order_ids))]
+
+    async def ledger_of(self, order_ids: Sequence[OrderId]) -> list[asyncpg.Record]:
+        """What the payment provider and the carrier know of many orders, order by order as they are named."""
+        return [row async for row in queries.ledger_of_orders(self._pool, order_ids=list(order_ids))]
 
     async def ledger(self, order_id: OrderId) -> Sequence[asyncpg.Record]:
         """What the payment provider and the carrier know of an order."""

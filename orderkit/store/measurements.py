@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from orderkit.core.orders import OrderState
 from orderkit.store.database import Pool
@@ -12,11 +13,12 @@ from orderkit.store.queries import queries
 
 @dataclass(frozen=True)
 class OrderEnd:
-    """Where an order stands; `seconds` from its start to its end, None while it is open."""
+    """Where an order stands; `seconds` from its start to its end, and when that was: None while it is open."""
 
     order_id: str
     state: OrderState
     seconds: float | None
+    closed_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Gap:
 async def order_ends(pool: Pool, order_ids: Sequence[str]) -> list[OrderEnd]:
     """State and time to the end of the orders named; an order without a row is left out."""
     rows = queries.orders_named(pool, order_ids=list(order_ids))
-    return [OrderEnd(row["id"], OrderState(row["state"]), row["seconds"]) async for row in rows]
+    return [OrderEnd(row["id"], OrderState(row["state"]), row["seconds"], row["closed_at"]) async for row in rows]
 
 
 async def attempt_gaps(pool: Pool, order_ids: Sequence[str]) -> list[Gap]:

@@ -41,7 +41,7 @@ WHERE dispatched_at IS NOT NULL AND recalled_at IS NULL
 
 -- name: orders_named
 -- State and time to the end of the orders named.
-SELECT id, state, extract(EPOCH FROM closed_at - started_at)::double precision AS seconds
+SELECT id, state, extract(EPOCH FROM closed_at - started_at)::double precision AS seconds, closed_at
 FROM trellis_orders WHERE id = ANY(:order_ids::text[]);
 
 -- name: attempt_gaps

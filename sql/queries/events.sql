@@ -44,6 +44,13 @@ SELECT * FROM trellis_events WHERE order_id = :order_id AND id > :after_id ORDER
 -- An order's attempts in the order they started.
 SELECT * FROM trellis_attempts WHERE order_id = :order_id ORDER BY start_event_id;
 
+-- name: attempts_of_orders
+-- The attempts of many orders: order by order as they are named, and in the order they started.
+SELECT a.*
+FROM unnest(:order_ids::text[]) WITH ORDINALITY AS named (order_id, place)
+JOIN trellis_attempts AS a ON a.order_id = named.order_id
+ORDER BY named.place, a.start_event_id;
+
 -- name: order_timeline
 -- An order's timeline.
 SELECT * FROM trellis_timeline WHERE order_id = :order_id ORDER BY event_id;
@@ -51,6 +58,13 @@ SELECT * FROM trellis_timeline WHERE order_id = :order_id ORDER BY event_id;
 -- name: order_summary^
 -- One order's line.
 SELECT * FROM trellis_order_summary WHERE order_id = :order_id;
+
+-- name: summaries_of_orders
+-- A line for each of many orders, as they are named; an unknown order has none.
+SELECT s.*
+FROM unnest(:order_ids::text[]) WITH ORDINALITY AS named (order_id, place)
+JOIN (SELECT * FROM trellis_order_summary WHERE order_id = ANY(:order_ids::text[])) AS s ON s.order_id = named.order_id
+ORDER BY named.place;
 
 -- name: list_orders
 -- Orders, newest first; filters that are null are off; pages by (created_at, id) of the last row seen.

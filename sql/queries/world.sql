@@ -91,6 +91,18 @@ SELECT * FROM request;
 -- Whether there was a package under a recalled key.
 SELECT key, dispatched_at IS NOT NULL AS dispatched FROM world.shipments WHERE key = :key;
 
+-- name: ledger_of_orders
+-- What the outside world knows of many orders, order by order as they are named.
+SELECT entry.*
+FROM unnest(:order_ids::text[]) WITH ORDINALITY AS named (order_id, place),
+    LATERAL (
+        SELECT ts, 'payment provider' AS who, kind, key, amount, w.order_id FROM world.payment_entries AS w
+        WHERE w.order_id = named.order_id
+        UNION ALL
+        SELECT ts, 'carrier', kind, key, NULL, w.order_id FROM world.shipment_entries AS w WHERE w.order_id = named.order_id
+    ) AS entry
+ORDER BY named.place, entry.ts;
+
 -- name: order_ledger
 -- What the outside world knows of an order: money and packages.
 SELECT ts, 'payment provider' AS who, kind, key, amount FROM world.payment_entries WHERE order_id = :order_id
