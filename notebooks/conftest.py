@@ -5,6 +5,7 @@ Fixtures do not reach nbval's cells, so this uses hooks; pytest calls them for i
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,6 +15,7 @@ from workbench import Workbench, open_workbench
 
 OUTPUT_SECONDS = 60  # nbval's 5 s are too short for a cell that kills a server, or for a busy machine
 
+os.environ.setdefault("GOGC", "400")  # Temporal's server collects its garbage less often: tests are bound by it
 _opened = ExitStack()
 _workbench: Workbench | None = None
 _failed: set[Path] = set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import socket
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -27,6 +28,9 @@ from orderkit.store.database import Pool, open_pool
 from orderkit.store.migrations import migrate
 from orderkit.temporal.client import connect_temporal
 from orderkit.worker.process import make_workers
+
+# The tests are bound by the processor, and half of that is Temporal's server: it collects its garbage less often.
+os.environ.setdefault("GOGC", "400")
 
 
 @pytest.fixture(scope="session")

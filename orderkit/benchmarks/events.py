@@ -87,7 +87,7 @@ def _questions(pool: Pool, connection: Connection, orders: int) -> dict[str, Rea
         time_to_outcome(await read_summaries(reader, found))._repr_png_()
 
     async def audit(_: int) -> None:
-        since = datetime.now(UTC) - timedelta(minutes=10)
+        since = datetime.now(UTC) - timedelta(minutes=1)
         found = await audited_workflows(pool, None, since)
         for first in range(0, len(found), 64):
             await audit_rows(pool, [row["id"] for row in found[first : first + 64]])
@@ -103,7 +103,7 @@ def _questions(pool: Pool, connection: Connection, orders: int) -> dict[str, Rea
         "events": lambda number: reader.events(some(number)),
         "console, 60 orders": console,
         "chart of 1,000 orders": charts,
-        "audit --since 10m, tables": audit,
+        "audit --since 1m, tables": audit,
         "metrics": lambda _: order_totals(pool, _BOUNDS),
     }
 

@@ -22,6 +22,9 @@ _OPTIONS = (
     # The same for tasks: the default of 20 hands them out on a grid of 50 ms after the first 20, one for each hop of an
     # order (task, child, signal): orders one after the other take 0.55 s each instead of 0.07 s.
     "--dynamic-config-value history.transferProcessorMaxPollRPS=10000 "
+    # A workflow that a person deletes goes once the server has noted that its tasks are done: it does so every second
+    # instead of every ten, so the workflow is gone after 4 s instead of 20 to 50.
+    "--dynamic-config-value 'history.transferProcessorUpdateAckInterval=\"1s\"' "
     # With a write-ahead log nothing acknowledged is lost to a kill, and starts are nearly twice as fast; only a power
     # cut can take the last moments.
     "--sqlite-pragma journal_mode=WAL --sqlite-pragma synchronous=NORMAL "

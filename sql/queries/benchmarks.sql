@@ -9,16 +9,31 @@ ALTER TABLE trellis_events DISABLE TRIGGER trellis_events_notify;
 ALTER TABLE trellis_events ENABLE TRIGGER trellis_events_notify;
 
 -- name: make_orders!
--- Shipped orders number :first to :last, a second apart, the last one now; nothing but their rows.
-INSERT INTO trellis_orders (
-    id, state, address_json, items_json, amount, payment_id, review, policy, faults_json, deadline_seconds, workflow_id,
-    request_digest, started_at, created_at, updated_at, closed_at
+-- Shipped orders number :first to :last, a second apart, the last one now, with their payments and what the world's ledgers hold.
+WITH made AS (
+    INSERT INTO trellis_orders (
+        id, state, address_json, items_json, amount, payment_id, review, policy, faults_json, deadline_seconds, workflow_id,
+        request_digest, started_at, created_at, updated_at, closed_at
+    )
+    SELECT 'made-' || n, 'shipped', '{"street": "1 Main Street", "city": "Springfield", "state": "IL", "zip": "62701", "country": "US", "name": ""}',
+        '[{"sku": "TEA", "quantity": 1, "unit_price_cents": 1000}]', 10.00, 'pay-made-' || n, 'none', 'spec',
+        '{"scenario": "calm", "seed": 0, "script": {}}', 15, 'order-made-' || n, 'made', at, at, at, at + interval '800 milliseconds'
+    FROM generate_series(:first::integer, :last::integer) AS n,
+        LATERAL (SELECT now() - (:last::integer - n) * interval '1 second' AS at) AS moment
+    RETURNING id, payment_id, amount, address_json, created_at
+), payments AS (
+    INSERT INTO trellis_payments (payment_id, order_id, status, amount, created_at, updated_at)
+    SELECT payment_id, id, 'charged', amount, created_at, created_at FROM made
+), keys AS (
+    INSERT INTO world.payment_keys (key, order_id, amount, charged_at) SELECT payment_id, id, amount, created_at FROM made
+), money AS (
+    INSERT INTO world.payment_entries (key, order_id, kind, amount, ts)
+    SELECT payment_id, id, 'charge', amount, created_at FROM made
+), packages AS (
+    INSERT INTO world.shipments (key, order_id, tracking, label_json, dispatched_at)
+    SELECT id, id, 'TRK', address_json, created_at FROM made
 )
-SELECT 'made-' || n, 'shipped', '{"street": "1 Main Street", "city": "Springfield", "state": "IL", "zip": "62701", "country": "US", "name": ""}',
-    '[{"sku": "TEA", "quantity": 1, "unit_price_cents": 1000}]', 10.00, 'pay-made-' || n, 'none', 'spec',
-    '{"scenario": "calm", "seed": 0, "script": {}}', 15, 'order-made-' || n, 'made', at, at, at, at + interval '800 milliseconds'
-FROM generate_series(:first::integer, :last::integer) AS n,
-    LATERAL (SELECT now() - (:last::integer - n) * interval '1 second' AS at) AS moment;
+INSERT INTO world.shipment_entries (key, order_id, kind, ts) SELECT id, id, 'dispatch', created_at FROM made;
 
 -- name: make_events!
 -- The eighteen events of a calm order, for orders number :first to :last: six steps with start and end, and what they did.
