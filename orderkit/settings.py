@@ -84,6 +84,12 @@ class Settings(BaseSettings):
         le=100_000,
         description="attempts that work at once, per task queue and worker process; those that only wait do not count",
     )
+    worker_metrics_host: str = Field(
+        "127.0.0.1", min_length=1, description="address on which a worker shows its metrics; they hold no id or key"
+    )
+    worker_metrics_port: int | None = Field(
+        None, ge=0, le=65535, description="port of a worker's Prometheus metrics; 0: any free one; unset: none"
+    )
 
     def codec_keys(self) -> list[bytes]:
         """Keys of the payload codec, the one that encrypts first; none: payloads stay plain. Raises SettingsError."""
@@ -100,6 +106,11 @@ class Settings(BaseSettings):
             why = error.strerror if isinstance(error, OSError) else error
             raise SettingsError(f"ORDERKIT_CODEC_KEY_FILE {self.codec_key_file}: {why}") from None
         return keys
+
+    @property
+    def worker_metrics(self) -> str | None:
+        """Host and port on which a worker shows its metrics; None: nowhere."""
+        return None if self.worker_metrics_port is None else f"{self.worker_metrics_host}:{self.worker_metrics_port}"
 
     @field_validator("database_url")
     @classmethod

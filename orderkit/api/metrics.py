@@ -87,6 +87,7 @@ class Totals(Collector):
             durations.add_metric([outcome], list(zip(bounds, accumulate(took.counts), strict=True)), took.seconds)
         yield from (open_orders, ended, durations)
         yield CounterMetricFamily("orderkit_deadline_misses", "Orders not decided by their deadline.", told.late)
+        yield GaugeMetricFamily("orderkit_orders_overdue", "Orders that are open after their deadline.", told.overdue)
         yield CounterMetricFamily("orderkit_refunds", "Payments given back.", told.refunds)
         yield CounterMetricFamily("orderkit_refunded_amount", "Money given back.", told.refunded)
 

@@ -41,7 +41,9 @@ class Program:
 def standard(home: Path, ports: TcpPorts, *, servers: bool = True) -> list[Program]:
     """The lab's own programs, in the order in which they start; they stop in reverse."""
     python = 'exec "$ORDERKIT_LAB_PYTHON" -m orderkit'
-    ours = [Program("worker", f"{python} worker", copies=MAX_WORKERS), Program("api", f"{python} api")]
+    # Each on a free port: `status` finds it by the process.
+    metrics = "export ORDERKIT_WORKER_METRICS_HOST=127.0.0.1 ORDERKIT_WORKER_METRICS_PORT=0; "
+    ours = [Program("worker", f"{metrics}{python} worker", copies=MAX_WORKERS), Program("api", f"{python} api")]
     if not servers:
         return ours
     without = f"unset {' '.join(_OURS)}; "

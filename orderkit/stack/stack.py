@@ -21,7 +21,7 @@ from orderkit.stack.elsewhere import Elsewhere
 from orderkit.stack.processes import MARK, NAME, end, label, unsupervised, wait_gone, wake
 from orderkit.stack.secrets import Secrets, read_secrets, write_private
 from orderkit.stack.supervision import RUNNING, ProcessInfo, Supervisor
-from orderkit.stack.tcp_ports import LOOPBACK, TcpPorts, moved
+from orderkit.stack.tcp_ports import LOOPBACK, TcpPorts, listening, moved
 
 if TYPE_CHECKING:
     from temporalio.client import Client
@@ -129,6 +129,20 @@ class Stack:
         """The workers that run."""
         known = self.supervisor.processes()
         return [name for name, info in known.items() if name.startswith("worker-") and info.state in RUNNING]
+
+    def metrics_urls(self) -> dict[str, str]:
+        """Where Prometheus finds metrics, by program: the API's, and those of the workers that run."""
+        found = {"api": f"{self.api_url}/metrics"} if self.pid("api") else {}
+        for name in self.workers():
+            if url := self.metrics_url(self.pid(name)):
+                found[name] = url
+        return found
+
+    @staticmethod
+    def metrics_url(worker_pid: int | None) -> str:
+        """Of a worker, which listens for nothing else; empty while it does not."""
+        ports = listening(worker_pid) if worker_pid else []
+        return f"http://{LOOPBACK}:{ports[0]}/metrics" if ports else ""
 
     def environment_of_extra(self, name: str) -> dict[str, str]:
         """The same for a worker beside the supervised ones: it is found by this name, and `down` ends it."""

@@ -28,7 +28,7 @@ class ProgramStatus:
     pid: int | None
     uptime_seconds: float | None
     memory_mb: float  # with its children; what they share is counted once
-    url: str  # where it listens, empty if it does not
+    url: str  # where it listens, empty if it does not; of a worker, its metrics
     problem: str = ""  # why it does not run, as far as supervisord knows
 
 
@@ -58,9 +58,8 @@ def _supervised(stack: Stack) -> list[ProgramStatus]:
     for info in stack.supervisor.processes().values():
         if info.started_at or info.name in ("postgres", "temporal", "api", "worker-0"):
             state = "paused" if _is_paused(info.pid) else info.state
-            rows.append(
-                _row(info.name, state, info.pid or None, _url(stack, info.name), info.problem if not info.pid else "")
-            )
+            url = stack.metrics_url(info.pid) if info.name.startswith("worker-") else _url(stack, info.name)
+            rows.append(_row(info.name, state, info.pid or None, url, info.problem if not info.pid else ""))
     extra = {process.pid: process for process in stack.extra()}
     rows += [_row(label(each), "running", each.pid, "") for each in extra.values() if _parent_pid(each) not in extra]
     return rows

@@ -80,6 +80,15 @@ def listens(pid: int, port: int) -> bool:
     return any(each.status == psutil.CONN_LISTEN and each.laddr.port == port for each in connections)
 
 
+def listening(pid: int) -> list[int]:
+    """The ports on which this very process listens; none where the system does not say."""
+    try:
+        connections = psutil.Process(pid).net_connections("tcp")
+    except (psutil.Error, OSError):
+        return []
+    return sorted(each.laddr.port for each in connections if each.status == psutil.CONN_LISTEN)
+
+
 def choose(
     remembered: TcpPorts | None, preferred: Mapping[str, int] = PREFERRED, names: Sequence[str] = NAMES
 ) -> tuple[TcpPorts, list[str]]:

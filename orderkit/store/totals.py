@@ -26,6 +26,7 @@ class OrderTotals:
     open: Mapping[str, int]  # by state
     ended: Mapping[str, Durations]  # by outcome
     late: int  # decided after their deadline, or still undecided after it
+    overdue: int  # of these, the undecided ones
     refunds: int
     refunded: float
 
@@ -47,6 +48,7 @@ async def order_totals(pool: Pool, bounds: Sequence[float]) -> OrderTotals:
         open=open_orders,
         ended={state: Durations(counts[state], seconds[state]) for state in counts},
         late=sum(row["late"] for row in rows),
+        overdue=sum(row["overdue"] for row in rows),
         refunds=rows[-1]["number"],
         refunded=rows[-1]["total"],
     )

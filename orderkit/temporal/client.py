@@ -12,7 +12,14 @@ from datetime import timedelta
 from temporalio.client import Client
 from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
-from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
+from temporalio.runtime import (
+    LogForwardingConfig,
+    LoggingConfig,
+    PrometheusConfig,
+    Runtime,
+    TelemetryConfig,
+    TelemetryFilter,
+)
 from temporalio.service import GrpcCompression, RetryConfig, RPCError
 
 from orderkit.errors import DependencyUnavailable, SettingsError
@@ -50,14 +57,26 @@ class TemporalSettings:
 
 
 @functools.cache
-def _runtime() -> Runtime:
+def _runtime(metrics: str | None = None) -> Runtime:
     """The SDK's core logs through Python's logging, not to stdout; at ERROR, since below it prints payloads.
 
-    Workers tell the server every second that they live: that is how the API's health knows.
+    Workers tell the server every second that they live: that is how the API's health knows. With `metrics`, an address,
+    the SDK's numbers and our own are at http://metrics/metrics for Prometheus.
     """
     forwarding = LogForwardingConfig(logger=logging.getLogger("temporalio.core"))
-    telemetry = TelemetryConfig(logging=LoggingConfig(TelemetryFilter("ERROR", "ERROR"), forwarding))
-    return Runtime(telemetry=telemetry, worker_heartbeat_interval=timedelta(seconds=1))
+    logging_config = LoggingConfig(TelemetryFilter("ERROR", "ERROR"), forwarding)
+    telemetry = TelemetryConfig(logging=logging_config, metrics=_prometheus(metrics) if metrics else None)
+    try:
+        return Runtime(telemetry=telemetry, worker_heartbeat_interval=timedelta(seconds=1))
+    except (RuntimeError, ValueError) as error:
+        raise SettingsError(f"ORDERKIT_WORKER_METRICS_HOST and _PORT: {metrics} cannot be used: {error}") from None
+
+
+def _prometheus(address: str) -> PrometheusConfig:
+    """Names and units as Prometheus recommends them: `…_total`, `…_seconds`."""
+    return PrometheusConfig(
+        bind_address=address, counters_total_suffix=True, unit_suffix=True, durations_as_seconds=True
+    )
 
 
 def data_converter(codec_keys: tuple[bytes, ...]) -> DataConverter:
@@ -68,13 +87,14 @@ def data_converter(codec_keys: tuple[bytes, ...]) -> DataConverter:
     return dataclasses.replace(converter, failure_converter_class=DefaultFailureConverterWithEncodedAttributes)
 
 
-async def connect_temporal(temporal: TemporalSettings) -> Client:
-    """A client for this server; raises DependencyUnavailable."""
+async def connect_temporal(temporal: TemporalSettings, metrics: str | None = None) -> Client:
+    """A client for this server, which shows its process's metrics at that address; raises DependencyUnavailable."""
+    runtime = _runtime(metrics)
     try:
         return await Client.connect(
             **temporal.connection,
             data_converter=data_converter(temporal.codec_keys),
-            runtime=_runtime(),
+            runtime=runtime,
             grpc_compression=GrpcCompression.NONE,
             retry_config=RetryConfig(max_elapsed_time_millis=2_000),
         )

@@ -26,6 +26,7 @@ from orderkit.temporal.client import TemporalSettings, connect_temporal
 from orderkit.temporal.workflows import TemporalWorkflows
 from orderkit.worker.activities import NoteActivities, OrderActivities, ReconcileActivities, ShippingActivities
 from orderkit.worker.attempts import RecordAttempts
+from orderkit.worker.metrics import CountAttempts
 from orderkit.worker.reconcile import ensure_schedule
 from orderkit.worker.sandbox import keep_compiled
 from orderkit.worker.slots import WorkingSlots
@@ -81,7 +82,7 @@ def make_workers(client: Client, pool: Pool, queues: Sequence[str], slots: int =
             task_queue=queue,
             workflows=served[queue][0],
             activities=served[queue][1],
-            interceptors=[recording],
+            interceptors=[CountAttempts(), recording],
             tuner=WorkerTuner.create_composite(
                 workflow_supplier=FixedSizeSlotSupplier(_WORKFLOW_TASKS),
                 activity_supplier=slots_of[queue],
@@ -114,7 +115,7 @@ async def run_worker(
     async with AsyncExitStack() as stack:
         url, size = settings.database_url.get_secret_value(), settings.database_pool_size
         pool = await _patiently(lambda: stack.enter_async_context(open_pool(url, size, current=True)), stopped)
-        client = await _patiently(lambda: connect_temporal(temporal), stopped)
+        client = await _patiently(lambda: connect_temporal(temporal, settings.worker_metrics), stopped)
         if pool is None or client is None:
             return
         for worker in make_workers(client, pool, queues, settings.worker_slots):

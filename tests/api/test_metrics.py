@@ -129,6 +129,7 @@ async def test_orders_are_counted_by_outcome_with_time_refunds_and_misses(
     assert told["orderkit_order_duration_seconds_sum|outcome=shipped"] == pytest.approx(46.4)
     assert told["orderkit_order_duration_seconds_count|outcome=shipped"] == 3
     assert told["orderkit_deadline_misses_total"] == 3  # slow, at-the-bound, and forgotten, which is still open
+    assert told["orderkit_orders_overdue"] == 1  # forgotten
     assert told["orderkit_refunds_total"] == 1
     assert told["orderkit_refunded_amount_total"] == pytest.approx(50.90)
     # Another process tells the same: nothing is lost by a restart.
