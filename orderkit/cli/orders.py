@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
@@ -117,9 +118,17 @@ def list_command(
     state: Annotated[str | None, typer.Option(help="Only orders in this state.")] = None,
     prefix: Annotated[str | None, typer.Option(help="Only ids that begin like this.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=_MOST_LISTED, help="How many, at most.")] = 50,
+    query: Annotated[
+        str | None, typer.Option(help="Ask Temporal instead, in its list filters: OrderPolicy = 'spec'")
+    ] = None,
     json: Json = False,
 ) -> None:
     """List orders, newest first."""
+    if query is not None:
+        if state is not None or prefix is not None:
+            raise typer.BadParameter("say it all in --query: OrderState = '…', WorkflowId STARTS_WITH 'order-…'")
+        _list_in_temporal(query, limit, json)
+        return
     from orderkit.core.choices import check_choice
     from orderkit.core.orders import OrderState
 
@@ -133,6 +142,25 @@ def list_command(
     if page.next_cursor and not json:
         more = f"--limit {min(page.total, _MOST_LISTED)}, " if page.total else ""
         err.print(f"the newest {len(rows)} of {page.total:,} orders; more: {more}--prefix or --state")
+
+
+def _list_in_temporal(query: str, limit: int, json: bool) -> None:
+    from orderkit.stack.target import find_target
+    from orderkit.temporal.client import connect_temporal
+    from orderkit.temporal.search import FoundOrder, count_orders, find_orders
+
+    temporal = find_target().temporal
+
+    async def look() -> tuple[list[FoundOrder], dict[str, int]]:
+        client = await connect_temporal(temporal)
+        return await find_orders(client, query, limit), await count_orders(client, query)
+
+    orders, counts = asyncio.run(look())
+    rows = [(o.order_id, o.state, o.policy, o.status) for o in orders]
+    data = {"orders": [asdict(order) for order in orders], "counts": counts}
+    answer(json, data, lambda: out.print(table(("order", "state", "policy", "workflow"), rows)))
+    if not json:
+        err.print(", ".join(f"{number:,} {state}" for state, number in counts.items()) or "no order")
 
 
 @app.command("cancel")

@@ -42,6 +42,22 @@ ACTIVITY_STEPS: dict[str, Step] = {
     "close_order_activity": Step.CLOSE,
 }
 
+# What each does, for the people who look at an order in Temporal's UI.
+STEP_SUMMARIES: dict[Step, str] = {
+    Step.RECEIVE: "note the order",
+    Step.VALIDATE: "check items, prices and address",
+    Step.REVIEW: "open the review",
+    Step.CHARGE: "take the money",
+    Step.PREPARE: "pack the package",
+    Step.DISPATCH: "give the package to the carrier",
+    Step.SHIP: "mark the order as shipped",
+    Step.ADDRESS: "change the address",
+    Step.STOP: "ask the database: stopped, or too late?",
+    Step.RECALL: "undo: get the package back",
+    Step.REFUND: "undo: give the money back",
+    Step.CLOSE: "close the order",
+}
+
 STEP_ACTIVITIES: dict[Step, str] = {step: activity for activity, step in ACTIVITY_STEPS.items()}
 
 # Up to the point of no return: tried by the order's policy, and what the outside world may decline.

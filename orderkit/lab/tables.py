@@ -94,7 +94,8 @@ class Tables:
         frame: pd.DataFrame = Frame([row for history in histories for row in _history_rows(history)])
         if full:
             return frame
-        frame = frame[~frame["type"].str.startswith("WORKFLOW_TASK_")].reset_index(drop=True)
+        bookkeeping = frame["type"].str.startswith(("WORKFLOW_TASK_", "UPSERT_WORKFLOW_SEARCH_ATTRIBUTES"))
+        frame = frame[~bookkeeping].reset_index(drop=True)
         return _short(frame, [order], _SHORT_HISTORY)
 
 

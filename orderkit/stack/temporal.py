@@ -41,12 +41,16 @@ def binary() -> Path:
     return Path(found)
 
 
+# What orders are searched by; orderkit.temporal.search says what they hold.
+_SEARCH = "--search-attribute OrderState=Keyword --search-attribute OrderPolicy=Keyword "
+
+
 def script(ports: TcpPorts) -> str:
     """The shell script that becomes the server; its folder is the home."""
     where = f"--ip {LOOPBACK} --port {ports.temporal} --ui-port {ports.temporal_ui} "
     # Unless told, the HTTP API listens on a random port; it takes orders from any web page, so it must be known where.
     also = f"--http-port {ports.temporal_http} --metrics-port {ports.temporal_metrics} "
-    return f'exec "$ORDERKIT_LAB_TEMPORAL" server start-dev {where}{also}--db-filename {DATABASE} {_OPTIONS}'
+    return f'exec "$ORDERKIT_LAB_TEMPORAL" server start-dev {where}{also}{_SEARCH}--db-filename {DATABASE} {_OPTIONS}'
 
 
 def prepare(home: Path, ports: TcpPorts) -> None:

@@ -18,7 +18,7 @@ from temporalio.client import (
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
-from temporalio.common import WorkflowIDReusePolicy
+from temporalio.common import TypedSearchAttributes, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCStatusCode
 
@@ -28,6 +28,7 @@ from orderkit.core.steps import ORDER_QUEUE
 from orderkit.errors import DependencyUnavailable, MessageRefused, OrderNotFound, SettingsError
 from orderkit.temporal.codec import reveal
 from orderkit.temporal.failing import FailingTask, failing_task
+from orderkit.temporal.search import start_searchable
 
 _CALL_SECONDS = 1.5
 UPDATE_SECONDS = 10.0
@@ -75,19 +76,26 @@ async def start(client: Client, order: OrderInput) -> bool:
     """Start the order's workflow; False when there is one by that id already, running or closed."""
     async with _explained(order.order_id):
         try:
-            # By name: the workflow's module belongs to the workers.
-            await client.start_workflow(
-                "OrderWorkflow",
-                order,
-                id=order_workflow_id(order.order_id),
-                task_queue=ORDER_QUEUE,
-                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                task_timeout=TASK_TIMEOUT,
-                memo={DIGEST: request_digest(order)},
-            )
+            await start_searchable(client, order, lambda attributes: _start(client, order, attributes))
         except WorkflowAlreadyStartedError:
             return False
     return True
+
+
+async def _start(client: Client, order: OrderInput, attributes: TypedSearchAttributes) -> None:
+    # By name: the workflow's module belongs to the workers.
+    await client.start_workflow(
+        "OrderWorkflow",
+        order,
+        id=order_workflow_id(order.order_id),
+        task_queue=ORDER_QUEUE,
+        id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+        task_timeout=TASK_TIMEOUT,
+        memo={DIGEST: request_digest(order)},
+        search_attributes=attributes,
+        static_summary=f"{order.amount_cents / 100:.2f}, policy {order.policy.name}",
+        static_details=f"review {order.review}, deadline {order.deadline_seconds:g} s, faults {order.faults.scenario}",
+    )
 
 
 async def view(client: Client, order_id: OrderId) -> WorkflowView:

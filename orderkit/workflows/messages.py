@@ -154,7 +154,11 @@ class OrderMessages:
         self.in_review = True
         timeout = timedelta(seconds=self._order.review_seconds) if self._order.review is Review.AUTO else None
         try:
-            await workflow.wait_condition(lambda: self.decision is not None or self.stopping, timeout=timeout)
+            await workflow.wait_condition(
+                lambda: self.decision is not None or self.stopping,
+                timeout=timeout,
+                timeout_summary="review: approved when it goes off, unless a person is faster",
+            )
         except TimeoutError:
             self.decision = self.decision or ReviewDecision(TIMER)
         self.in_review = False

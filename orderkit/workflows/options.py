@@ -22,7 +22,7 @@ from temporalio.exceptions import (
 
 from orderkit.core.calls import StepInput
 from orderkit.core.policies import UNTIL_DONE, Policy, UntilDone
-from orderkit.core.steps import ACTIVITY_STEPS, STEP_ACTIVITIES, Step
+from orderkit.core.steps import ACTIVITY_STEPS, STEP_ACTIVITIES, STEP_SUMMARIES, Step
 from orderkit.errors import NON_RETRYABLE
 from orderkit.temporal.inputs import Unreadable, read
 
@@ -84,7 +84,7 @@ async def run_step(
         options = activity_options(policy, step, made)
         try:
             value: RawValue = await workflow.execute_activity(
-                STEP_ACTIVITIES[step], step_input, result_type=RawValue, **options
+                STEP_ACTIVITIES[step], step_input, result_type=RawValue, summary=STEP_SUMMARIES[step], **options
             )
             if result_type is None:
                 return None

@@ -62,6 +62,7 @@ with workflow.unsafe.imports_passed_through():
     from orderkit.workflows.messages import OrderMessages
     from orderkit.workflows.options import run_step
     from orderkit.workflows.shipping import ShippingWorkflow
+    from orderkit.workflows.story import Story
 
 T = TypeVar("T")
 _OWN_IDS = "shipping-runs-have-ids-of-their-own"
@@ -83,6 +84,7 @@ class OrderWorkflow:
         self._compensations: list[Step] = []
         self._refund = RefundResult(charged_cents=0, refunded_cents=0)
         self._tracking = ""
+        self._story = Story()
 
     @workflow.run
     async def run(self, order: OrderInput | None = None) -> OrderResult:
@@ -98,6 +100,7 @@ class OrderWorkflow:
                 return await self._uninterrupted(self._end(OrderState.SHIPPED, "shipped"))
             stopped = await self._uninterrupted(self._decided(stop))
             if stopped is not None:
+                self._story.tell(f"stopped: {stopped.reason}; what was done is undone")
                 forward.cancel()
                 await self._uninterrupted(_finished(forward))
                 await self._uninterrupted(self._compensate(stopped))
@@ -128,13 +131,22 @@ class OrderWorkflow:
         order = self._order
         await self._forward_step(Step.RECEIVE, self._order_input())
         self._messages.note_row(exists=True)
+        self._story.tell("received")
         await self._forward_step(Step.VALIDATE, self._order_input())
         if order.review is not Review.NONE:
             await self._forward_step(Step.REVIEW, self._order_input())
+            self._story.tell(f"in review ({order.review})")
+            if order.review is Review.HUMAN:
+                self._story.mark(OrderState.IN_REVIEW)
             await self._messages.wait_for_review()
+            if order.review is Review.HUMAN:
+                self._story.mark(OrderState.APPROVED)
+            self._story.tell(self._messages.review_state)
         self._compensations.append(Step.REFUND)
         await self._forward_step(Step.CHARGE, self._charge_input())
+        self._story.tell("charged")
         await self._ship_package()
+        self._story.tell("with the carrier: from here on it ships")
         self._messages.note_dispatched()
         await self._ship()
 
@@ -163,6 +175,7 @@ class OrderWorkflow:
                     cancellation_type=ChildWorkflowCancellationType.TRY_CANCEL,
                     parent_close_policy=ParentClosePolicy.REQUEST_CANCEL,
                     task_timeout=workflow.info().task_timeout,
+                    static_summary=f"shipping of order {order.order_id}",
                 )
             except WorkflowAlreadyStartedError:
                 if not workflow.patched(_OWN_IDS):
@@ -195,7 +208,11 @@ class OrderWorkflow:
         left = self._deadline.forward_left_seconds(self._elapsed_seconds())
         try:
             if not self._messages.past_no_return:
-                await workflow.wait_condition(something_happened, timeout=timedelta(seconds=left))
+                await workflow.wait_condition(
+                    something_happened,
+                    timeout=timedelta(seconds=left),
+                    timeout_summary=f"deadline of {self._order.deadline_seconds:g} s, less the time to undo",
+                )
             if self._messages.past_no_return:
                 await workflow.wait_condition(forward.done)
         except TimeoutError:
@@ -278,6 +295,8 @@ class OrderWorkflow:
 
     async def _end(self, state: OrderState, reason: str) -> OrderResult:
         self._messages.note_end()
+        self._story.tell(f"{state}: {reason}" if reason != state else state)
+        self._story.mark(state)
         await workflow.wait_condition(workflow.all_handlers_finished)
         await self._messages.refusals.settle()
         shipped = state is OrderState.SHIPPED
