@@ -20,6 +20,7 @@ class AuditReport:
 
     orders: int
     findings: list[Finding]
+    without_history: int = 0  # of which Temporal has none (any more): only their tables and ledgers were compared
 
 
 async def audit(
@@ -31,12 +32,13 @@ async def audit(
 ) -> AuditReport:
     """Audit the orders named, or all, or those created since then; calls `progress` with how many are done."""
     findings: list[Finding] = []
-    done = 0
+    done = without_history = 0
     async for order in collect(pool, client, order_ids, since):
         findings += judge(order)
         done += 1
+        without_history += order.history is None
         progress(done)
     if order_ids is None:
         for order_id, what in await ledger_without_order(pool, since):
             findings.append(Finding(order_id, FindingKind.UNKNOWN_ORDER, f"the ledger has a {what}"))
-    return AuditReport(done, findings)
+    return AuditReport(done, findings, without_history)

@@ -50,6 +50,8 @@ def audit_command(
         if rows:
             out.print(table(("order", "finding", "evidence"), rows))
         out.print(f"{report.orders} orders, {len(rows)} findings")
+        if report.without_history:
+            out.print(f"of {report.without_history} Temporal has no history: only tables and ledgers were compared")
 
     answer(json, asdict(report), show)
     if report.findings:

@@ -71,7 +71,7 @@ def up(
     if migrate is None and set(programs) - set(SERVERS):
         from orderkit.store.migrations import migrate
     deadline = time.monotonic() + timeout_seconds
-    _make_home(home)
+    make_home(home)
     with _locked(home):
         for _ in range(3):
             stack = find_stack(home)
@@ -208,7 +208,8 @@ async def _serve(stack: Stack, wanted: Sequence[str], readiness: Readiness, migr
     )
 
 
-def _make_home(home: Path) -> None:
+def make_home(home: Path) -> None:
+    """Make a lab's folder, if it is not there. Raises LabError."""
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         (home / "logs").mkdir(mode=0o700, exist_ok=True)

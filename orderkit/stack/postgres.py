@@ -27,8 +27,13 @@ _DEBIAN = "/usr/lib/postgresql"
 
 def data_version(home: Path) -> int:
     """The major version of the data there, or to be made there. What is damaged, PostgreSQL says itself."""
+    return data_version_of(home / DATA_FOLDER)
+
+
+def data_version_of(folder: Path) -> int:
+    """The same of a data folder by any name."""
     try:
-        return int((home / DATA_FOLDER / "PG_VERSION").read_text())
+        return int((folder / "PG_VERSION").read_text())
     except (OSError, ValueError):
         return MAJOR_VERSION
 
@@ -130,7 +135,7 @@ def initialise(home: Path, password: str, version: int = MAJOR_VERSION) -> None:
     ]
     environment = inherited_environment() | {MARK: str(home)}  # by which `down` finds it if we are killed meanwhile
     done = subprocess.run(
-        command, **_as(user), cwd=unfinished, env=environment, capture_output=True, text=True, errors="replace"
+        command, **identity(user), cwd=unfinished, env=environment, capture_output=True, text=True, errors="replace"
     )
     if done.returncode != 0:
         raise LabError(f"PostgreSQL could not make its data folder in {home}: {_last_words(done)}")
@@ -163,7 +168,7 @@ def permit(home: Path) -> list[str]:
             folder.chmod(mode | stat.S_IXOTH)
             if folder != home:
                 notices.append(f"The account {user}, which runs PostgreSQL, may now pass through {folder} (o+x).")
-    tried = subprocess.run([str(postgres), "--version"], **_as(user), cwd="/", capture_output=True, text=True)
+    tried = subprocess.run([str(postgres), "--version"], **identity(user), cwd="/", capture_output=True, text=True)
     if tried.returncode != 0:
         raise LabError(
             f"the account {user} cannot run {postgres} ({_last_words(tried)}): "
@@ -196,19 +201,26 @@ def _exists(user: str) -> bool:
     return True
 
 
-class _Identity(TypedDict, total=False):
+class Identity(TypedDict, total=False):
     user: str
     group: int
     extra_groups: list[int]
 
 
-def _as(user: str | None) -> _Identity:
+def identity(user: str | None) -> Identity:
     """The arguments that make subprocess.run take off our identity entirely: root's groups would still count."""
     if user is None:
         return {}
     import pwd
 
     return {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
+
+
+def give(home: Path, path: Path) -> None:
+    """As root: make the account that runs PostgreSQL the owner of a file, or of a folder with all that is in it."""
+    if user := account(home):
+        for each in [path, *path.rglob("*")]:
+            shutil.chown(each, user)
 
 
 def _last_words(process: subprocess.CompletedProcess[str]) -> str:

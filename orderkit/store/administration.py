@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncpg
 
 from orderkit.errors import SettingsError
-from orderkit.store.database import AWAY, Connection, port_of
+from orderkit.store.database import AWAY, Connection, connect, port_of
 
 
 async def is_serving(database_url: str) -> bool:
@@ -46,3 +46,14 @@ async def _execute(connection: Connection, template: str, first: str, second: st
     await connection.execute(
         await connection.fetchval("SELECT format($1, $2::text, $3::text)", template, first, second)
     )
+
+
+async def count_orders(database_url: str) -> int:
+    """How many orders a database has; 0 where there is no table for them. Raises DependencyUnavailable."""
+    connection = await connect(database_url)
+    try:
+        if not await connection.fetchval("SELECT to_regclass('public.trellis_orders')"):
+            return 0
+        return int(await connection.fetchval("SELECT count(*) FROM trellis_orders"))
+    finally:
+        await connection.close()

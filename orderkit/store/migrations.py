@@ -7,7 +7,7 @@ import logging
 from pogo_core.util import migrate as pogo
 
 from orderkit.store.compatibility import applied_migrations, check_schema, known_migrations
-from orderkit.store.database import connect
+from orderkit.store.database import Connection, connect
 from orderkit.store.queries import sql_folder
 
 logger = logging.getLogger(__name__)
@@ -46,9 +46,24 @@ async def reset(database_url: str) -> None:
     connection = await connect(database_url)
     try:
         await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
-        await check_schema(connection)
-        if await applied_migrations(connection):
-            await pogo.rollback(connection, sql_folder() / "migrations", schema_name="public", logger=logger)
+        await _roll_back(connection)
         await pogo.apply(connection, sql_folder() / "migrations", schema_name="public", logger=logger)
     finally:
         await connection.close()
+
+
+async def drop(database_url: str) -> None:
+    """Drop everything orderkit made, also its list of migrations: a backup that is read in brings its own."""
+    connection = await connect(database_url)
+    try:
+        await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
+        await _roll_back(connection)
+        await connection.execute("DROP TABLE IF EXISTS _pogo_migration, _pogo_version")
+    finally:
+        await connection.close()
+
+
+async def _roll_back(connection: Connection) -> None:
+    await check_schema(connection)
+    if await applied_migrations(connection):
+        await pogo.rollback(connection, sql_folder() / "migrations", schema_name="public", logger=logger)
