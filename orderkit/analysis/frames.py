@@ -109,27 +109,27 @@ PAGE = 1000
 
 def attempts_frame(rows: Iterable[Row]) -> pd.DataFrame:
     """Rows of trellis_attempts, as ATTEMPTS."""
-    return _frame(rows, ATTEMPTS)
+    return typed_frame(rows, ATTEMPTS)
 
 
 def timeline_frame(rows: Iterable[Row]) -> pd.DataFrame:
     """Rows of trellis_timeline, as TIMELINE."""
-    return _frame(rows, TIMELINE)
+    return typed_frame(rows, TIMELINE)
 
 
 def summaries_frame(rows: Iterable[Row]) -> pd.DataFrame:
     """Rows of trellis_order_summary, as SUMMARIES."""
-    return _frame(rows, SUMMARIES)
+    return typed_frame(rows, SUMMARIES)
 
 
 def ledger_frame(rows: Iterable[Row]) -> pd.DataFrame:
     """What the outside world knows, as LEDGER."""
-    return _frame(rows, LEDGER)
+    return typed_frame(rows, LEDGER)
 
 
 def events_frame(rows: Iterable[Row]) -> pd.DataFrame:
     """Rows of trellis_events, as EVENTS."""
-    return _frame(rows, EVENTS)
+    return typed_frame(rows, EVENTS)
 
 
 def retry_waits(attempts: pd.DataFrame) -> pd.DataFrame:
@@ -177,7 +177,8 @@ async def read_events(reader: Reader, order_id: OrderId, after_id: int = 0) -> p
         after_id = page[-1]["id"]
 
 
-def _frame(rows: Iterable[Row], columns: dict[str, str]) -> pd.DataFrame:
+def typed_frame(rows: Iterable[Row], columns: dict[str, str]) -> pd.DataFrame:
+    """Rows as a frame of these columns and dtypes, whatever the rows lack."""
     frame = pd.DataFrame([dict(row) for row in rows], columns=list(columns))
     return Frame({name: _column(frame[name], dtype) for name, dtype in columns.items()}, columns=list(columns))
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 import typer
 
 from orderkit import __version__
-from orderkit.cli import audit, benchmarks, chaos, codec, database, demo, orders, policy, processes, stack
+from orderkit.cli import audit, benchmarks, chaos, codec, database, demo, failures, orders, policy, processes, stack
 from orderkit.cli.output import Json, answer, err
 from orderkit.errors import DependencyUnavailable, OrderkitError
 
@@ -26,6 +26,7 @@ app = typer.Typer(
 app.command("demo")(demo.demo_command)
 stack.add_to(app)
 audit.add_to(app)
+failures.add_to(app)
 app.command("chaos")(chaos.chaos_command)
 processes.add_to(app)
 app.add_typer(orders.app, name="order")

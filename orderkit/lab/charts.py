@@ -48,6 +48,13 @@ class Charts:
 
         return retry_waits(await self._orders.attempts(*orders, full=True))
 
+    async def failures(self, *orders: Order | str) -> Chart:
+        """Which attempts did not complete, by step and kind over time: of these orders, or of all of the last hour."""
+        from orderkit.analysis.charts import failures_over_time
+
+        ids = [(await self._orders.find(order)).id for order in orders] or None
+        return failures_over_time(await self._tables.failures(ids, full=True))
+
     async def outcomes(self, *orders: Order | str) -> Chart:
         """How orders ended and how long it took, against the deadline."""
         from orderkit.analysis.charts import time_to_outcome

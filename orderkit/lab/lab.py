@@ -62,7 +62,7 @@ class Lab:
         self._client = PerLoop(self._connected_client)
         self._console: Console | None = None
         self._api = api = OrderkitClient(target.api_url, target.settings.api_key)
-        tables = Tables(api, self.open_pool)
+        self._tables = tables = Tables(api, self.open_pool)
         #: Start orders, talk to them, wait for them, read what happened.
         self.orders = Orders(api, tables, self.connect_temporal, target.settings.temporal_ui_url)
         #: Charts of orders.
@@ -134,6 +134,33 @@ class Lab:
         findings = tuple((names.get(f.order_id, f.order_id), f.kind.value, f.evidence) for f in report.findings)
         return Audit(report.orders, findings)
 
+    async def failures(self, *orders: Order | str, full: bool = False) -> pd.DataFrame:
+        """Which attempts did not complete, of these orders or of the last hour's: step, kind, attempts, last_error.
+
+        `full` as analysis.operations.FAILURES, over time.
+        """
+        ids = [(await self.orders.find(order)).id for order in orders]
+        return await self._tables.failures(ids or None, full)
+
+    async def logs(self) -> pd.DataFrame:
+        """What the API and the workers wrote into their logs, as analysis.operations.LOGS, oldest first."""
+        from orderkit.analysis.operations import read_logs
+
+        stack = self._own_stack()
+        programs = sorted({"api", *stack.workers()})
+        return await asyncio.to_thread(read_logs, {name: stack.log(name) for name in programs})
+
+    async def metrics(self, begins: str = "") -> pd.DataFrame:
+        """What Prometheus would scrape now, of the API and of each worker: program, metric, labels, value.
+
+        Only metrics whose names begin so; without the buckets of histograms. A program that does not answer has none.
+        """
+        from orderkit.analysis.operations import metrics_frame
+        from orderkit.lab.frame import Table
+
+        urls = await asyncio.to_thread(self._own_stack().metrics_urls)
+        return Table(metrics_frame({name: text for name, url in urls.items() if (text := await _scraped(url))}, begins))
+
     async def doctor(self) -> pd.DataFrame:
         """What is wrong, and how to mend it. Columns: ok, check, found, what to do."""
         from orderkit.doctor.doctor import doctor
@@ -195,6 +222,16 @@ class Lab:
         from orderkit.temporal.client import connect_temporal
 
         yield await connect_temporal(self._target.temporal)
+
+
+async def _scraped(url: str) -> str:
+    import httpx
+
+    try:
+        async with httpx.AsyncClient(timeout=5) as http:
+            return (await http.get(url)).raise_for_status().text
+    except httpx.HTTPError:
+        return ""
 
 
 async def _up(place: Place, quiet: bool) -> Stack:

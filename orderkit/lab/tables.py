@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from orderkit.client import OrderkitClient
 from orderkit.contract import History
+from orderkit.core.orders import OrderId
 from orderkit.errors import DependencyUnavailable
 from orderkit.lab.display import Order
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _PATIENCE_SECONDS = 10.0  # PostgreSQL was killed, and is on its way back
 _RETRY_SECONDS = 0.1
+_BUCKET_SECONDS = 10.0  # of failures over time
 
 _SHORT_ATTEMPTS = ["step", "attempt", "outcome", "error"]
 _SHORT_EVENTS = ["type", "step", "attempt", "outcome"]
@@ -41,11 +44,14 @@ class Tables:
         """Run a query, again while PostgreSQL is away, for at most 10 s; raises DependencyUnavailable."""
         from orderkit.store.events import Reader
 
+        return await self._patiently(lambda pool: query(Reader(pool)))
+
+    async def _patiently(self, query: Callable[[Pool], Awaitable[T]]) -> T:
         loop = asyncio.get_running_loop()
         until = loop.time() + _PATIENCE_SECONDS
         while True:
             try:
-                return await query(Reader(await self._pool()))
+                return await query(await self._pool())
             except _away() as error:
                 if loop.time() > until:
                     why = f"PostgreSQL does not answer ({type(error).__name__}); look: await lab.doctor()"
@@ -83,6 +89,17 @@ class Tables:
         # A package moves no money.
         amounts = frame["amount"].map(lambda amount: f"{amount:.2f}" if amount == amount else "")
         return _short(frame.assign(amount=amounts), orders, _SHORT_LEDGER)
+
+    async def failures(self, order_ids: Sequence[OrderId] | None, full: bool) -> pd.DataFrame:
+        """Of some orders, or of all of the last hour."""
+        from orderkit.analysis import operations
+        from orderkit.lab.frame import Table
+        from orderkit.store.failures import failures
+
+        since = datetime.now(UTC) - timedelta(hours=1) if order_ids is None else datetime.fromtimestamp(0, UTC)
+        rows = await self._patiently(lambda pool: failures(pool, since, _BUCKET_SECONDS, order_ids))
+        frame = operations.failures_frame(rows)
+        return frame if full else Table(operations.by_step_and_kind(frame))
 
     async def history(self, order: Order, full: bool) -> pd.DataFrame:
         """OrderWorkflow's, then that of each ShippingWorkflow."""

@@ -19,7 +19,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
 import orderkit.analysis
-from orderkit.analysis import charts, frames
+from orderkit.analysis import charts, frames, operations
 from orderkit.analysis.comparison import COMPARISON, compare
 from orderkit.analysis.palette import ATTEMPT_COLOURS, ORDER_COLOURS
 from orderkit.analysis.prediction import predict
@@ -204,6 +204,33 @@ def test_charts_of_attempts_are_complete(draw: Callable[[pd.DataFrame], Figure],
     check_complete(draw(attempts))
 
 
+def test_the_chart_of_failures_is_complete() -> None:
+    check_complete(charts.failures_over_time(failures()))
+
+
+def failures() -> pd.DataFrame:
+    """Eight kinds, one more than the chart has colours for, over two minutes."""
+    kinds = [
+        *[(step, "FlakyError") for step in ("charge", "prepare", "dispatch", "receive", "validate")],
+        ("charge", "no answer in time"),
+        ("dispatch", "no answer in time"),
+        ("charge", "worker lost"),
+    ]
+    return operations.failures_frame(
+        {
+            "ts": START + timedelta(seconds=10 * bucket),
+            "step": step,
+            "outcome": "failed",
+            "kind": kind,
+            "attempts": 1 + (bucket * (number + 3)) % (9 - number),
+            "orders": 1,
+            "last_error": f"{kind}: something",
+        }
+        for bucket in range(12)
+        for number, (step, kind) in enumerate(kinds)
+    )
+
+
 def test_charts_of_orders_are_complete(summaries: pd.DataFrame) -> None:
     predictions = {policy.name: predict(FaultPlan(Scenario.ORIGINAL), policy) for policy in (SPEC, BUDGET)}
     check_complete(charts.time_to_outcome(summaries, predictions["spec"]))
@@ -220,6 +247,7 @@ def test_charts_of_orders_are_complete(summaries: pd.DataFrame) -> None:
         (charts.retry_waits, frames.ATTEMPTS),
         (charts.time_to_outcome, frames.SUMMARIES),
         (charts.load, frames.SUMMARIES),
+        (charts.failures_over_time, operations.FAILURES),
         (charts.predicted_vs_measured, COMPARISON),
     ],
     ids=lambda value: getattr(value, "__name__", ""),

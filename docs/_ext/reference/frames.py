@@ -1,10 +1,10 @@
-"""The columns of the DataFrames that `lab.orders` gives with `full=True`, from orderkit.analysis.frames."""
+"""The columns of the DataFrames that a lab gives, with `full=True` where it asks for it."""
 
 from __future__ import annotations
 
 from sphinx.pycode import ModuleAnalyzer
 
-from orderkit.analysis import frames
+from orderkit.analysis import frames, operations
 from reference.markup import anchored, code, escaped, table
 
 FRAMES = {
@@ -12,12 +12,19 @@ FRAMES = {
     "events": frames.EVENTS,
     "timeline": frames.TIMELINE,
     "ledger": frames.LEDGER,
+    "failures": operations.FAILURES,
+    "logs": operations.LOGS,
+    "metrics": operations.METRICS,
 }
 
 
 def markdown() -> str:
     """A heading and a table for each frame."""
-    comments = ModuleAnalyzer.for_module(frames.__name__).find_attr_docs()
+    comments = {
+        name: text
+        for module in (frames, operations)
+        for name, text in ModuleAnalyzer.for_module(module.__name__).find_attr_docs().items()
+    }
     parts = []
     for name, columns in FRAMES.items():
         about = escaped(" ".join(comments.get(("", name.upper()), [])).strip())
