@@ -93,6 +93,11 @@ class Lab:
         return cls(Target.of_stack(stack))
 
     @property
+    def target(self) -> Target:
+        """The lab's servers, and how to reach them, for `orderkit.stack`."""
+        return self._target
+
+    @property
     def environment(self) -> dict[str, str]:
         """The variables that lead a process to this lab's servers; none where the environment alone names them."""
         return self._stack.environment() if self._stack else {}
@@ -145,10 +150,11 @@ class Lab:
     async def logs(self) -> pd.DataFrame:
         """What the API and the workers wrote into their logs, as analysis.operations.LOGS, oldest first."""
         from orderkit.analysis.operations import read_logs
+        from orderkit.lab.frame import Table
 
         stack = self._own_stack()
         programs = sorted({"api", *stack.workers()})
-        return await asyncio.to_thread(read_logs, {name: stack.log(name) for name in programs})
+        return Table(await asyncio.to_thread(read_logs, {name: stack.log(name) for name in programs}))
 
     async def metrics(self, begins: str = "") -> pd.DataFrame:
         """What Prometheus would scrape now, of the API and of each worker: program, metric, labels, value.
