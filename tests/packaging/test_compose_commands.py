@@ -113,7 +113,7 @@ def containers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]
     place = tmp_path_factory.mktemp("compose")
     (place / "notebooks").mkdir()
     ports: dict[str, int] = {}
-    for name in ("temporal", "ui", "http", "api", "jupyter"):
+    for name in ("temporal", "ui", "http", "api", "jupyter", "metrics"):
         ports[name] = another(ports)
     try:
         stack = up(place / ".orderkit", programs=("postgres",), preferred={})
@@ -125,6 +125,7 @@ def containers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]
             "7243": str(ports["http"]),
             "8000": str(ports["api"]),
             "8888": str(ports["jupyter"]),
+            "9464": str(ports["metrics"]),
             "--ip=0.0.0.0": "--ip=127.0.0.1",
             "/home/temporal/temporal.db": str(place / "temporal.db"),
             "/app/notebooks": str(place / "notebooks"),
@@ -153,6 +154,8 @@ def test_every_container_does_its_job_and_its_health_check_knows(containers: Con
     containers.wait_healthy("api", containers.start("api"))  # it can be without a worker
     worker = containers.start("worker")
     containers.wait_healthy("worker", worker)
+    metrics = httpx.get(f"http://127.0.0.1:{containers.ports['metrics']}/metrics", trust_env=False).text
+    assert "temporal_worker_start_total" in metrics
     # From the container that people work in: its lab has a worker and an API of its own, on the others' servers.
     started = "order start composed --review none --wait"
     said = {}

@@ -70,7 +70,7 @@ class Steps:
 def variables(ports: Mapping[str, int]) -> dict[str, str]:
     """Every variable of docker-compose.yml, so that neither the environment nor a file .env decides one."""
     made = {"ORDERKIT_API_KEY": secrets.token_hex(16), "POSTGRES_PASSWORD": secrets.token_hex(8)}
-    unset = {"ORDERKIT_CODEC_KEY": "", "JUPYTER_TOKEN": ""}
+    unset = dict.fromkeys(("ORDERKIT_CODEC_KEY", "JUPYTER_TOKEN", "GRAFANA_PASSWORD"), "")
     return {**made, **unset, **{name: str(port) for name, port in ports.items()}}
 
 
