@@ -112,7 +112,7 @@ def test_lab_serves_and_every_command_reaches_it_whatever_the_shell_says(hostile
     started = hostile.answer("order", "start", "tea", "--review", "none", "--wait")
     assert started["state"] == "shipped"
     assert [order["order_id"] for order in hostile.answer("order", "list")["orders"]] == ["tea"]
-    assert hostile.answer("audit") == {"orders": 1, "findings": []}
+    assert hostile.answer("audit") == {"orders": 1, "findings": [], "without_history": 0}
     assert {row["state"] for row in hostile.answer("status")} == {"running"}
     assert [check for check in hostile.answer("doctor") if not check["ok"]] == []
     assert hostile.run("reconcile").returncode == 0

@@ -150,9 +150,9 @@ def test_every_answer_is_json(
     assert {order["order_id"] for order in ask("order", "list", "--prefix", "approved")["orders"]} == {"approved"}
     assert ask("reconcile") == {"settled": {}}
     assert ask("db", "migrate") == {"applied": []}
-    assert ask("audit", "approved", "rejected", "cancelled") == {"orders": 3, "findings": []}
-    assert ask("audit", "approved", "--since", "1h") == {"orders": 1, "findings": []}
-    assert ask("audit", "--since", "0s") == {"orders": 0, "findings": []}
+    assert ask("audit", "approved", "rejected", "cancelled") == {"orders": 3, "findings": [], "without_history": 0}
+    assert ask("audit", "approved", "--since", "1h") == {"orders": 1, "findings": [], "without_history": 0}
+    assert ask("audit", "--since", "0s") == {"orders": 0, "findings": [], "without_history": 0}
     assert {row["name"]: row["state"] for row in ask("status")} == dict.fromkeys(
         ("supervisord", "postgres", "temporal", "worker-0", "api"), "running"
     )
@@ -285,4 +285,4 @@ def test_reset_empties_the_database_and_the_stack_goes_on(
     assert ask("db", "reset", "--yes") == {"reset": True}
     assert ask("order", "list")["orders"] == []
     assert ask("order", "start", "after-reset", "--review", "none", "--wait")["state"] == "shipped"
-    assert ask("audit") == {"orders": 1, "findings": []}
+    assert ask("audit") == {"orders": 1, "findings": [], "without_history": 0}

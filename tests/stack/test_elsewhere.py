@@ -96,7 +96,7 @@ def test_up_brings_worker_and_api_only_and_every_command_reaches_the_servers(
     assert {name for name, pid in pids(terminal).items() if pid} == OURS
     assert {row["state"] for row in terminal.answer("status")} == {"running"}
     assert terminal.answer("order", "start", "tea", "--review", "none", "--wait")["state"] == "shipped"
-    assert terminal.answer("audit", "tea") == {"orders": 1, "findings": []}
+    assert terminal.answer("audit", "tea") == {"orders": 1, "findings": [], "without_history": 0}
     assert terminal.answer("db", "migrate") == {"applied": []}
     checks = {check["name"]: check for check in terminal.answer("doctor")}
     assert "worker-0 (" in checks["queue order-tq"]["detail"]
@@ -109,7 +109,7 @@ def test_up_brings_worker_and_api_only_and_every_command_reaches_the_servers(
 
     # Whoever finds the lab by its folder needs no variables: a kernel or a terminal of JupyterLab.
     stranger = Terminal(terminal.folder, {"ORDERKIT_HOME": str(home)})
-    assert stranger.answer("audit", "tea") == {"orders": 1, "findings": []}
+    assert stranger.answer("audit", "tea") == {"orders": 1, "findings": [], "without_history": 0}
     assert stranger.answer("up")["home"] == str(home)
     assert pids(stranger) == pids(terminal)
 
