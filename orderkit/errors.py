@@ -9,6 +9,7 @@ OrderkitError
 │   └── WaitExpired            what was awaited did not happen in time; says why
 ├── DependencyUnavailable      PostgreSQL, Temporal or the API is away
 │   └── UnsupportedDatabase    PostgreSQL is too old, or a newer orderkit changed its schema
+├── DeploymentRefused          this change of a deployment cannot be made now
 ├── InvalidOrder               bad input; never retried
 ├── InvalidFaultPlan           an unknown scenario, step or fault
 ├── OrderNotFound              nobody knows this order
@@ -69,6 +70,10 @@ class UnsupportedDatabase(DependencyUnavailable):
         super().__init__("postgresql", f"{what}: {remedy}")
         self.what = what
         self.remedy = remedy
+
+
+class DeploymentRefused(OrderkitError):
+    """The deployment cannot be changed like this now."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from typing import Literal, Self
 from pydantic import Field, ModelWrapValidatorHandler, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from orderkit.core.builds import BUILD_ID_PATTERN, DEPLOYMENT
 from orderkit.errors import SettingsError
 
 HOME_FOLDER = ".orderkit"
@@ -89,6 +90,14 @@ class Settings(BaseSettings):
     )
     worker_metrics_port: int | None = Field(
         None, ge=0, le=65535, description="port of a worker's Prometheus metrics; 0: any free one; unset: none"
+    )
+    build_id: str = Field(
+        "",
+        pattern=f"^({BUILD_ID_PATTERN})?$",
+        description="the worker's build, for Temporal's Worker Versioning; empty: it is not versioned",
+    )
+    deployment: str = Field(
+        DEPLOYMENT, pattern=f"^{BUILD_ID_PATTERN}$", description="the deployment that the worker's build belongs to"
     )
 
     def codec_keys(self) -> list[bytes]:

@@ -10,7 +10,20 @@ from contextlib import suppress
 import typer
 
 from orderkit import __version__
-from orderkit.cli import audit, benchmarks, chaos, codec, database, demo, failures, orders, policy, processes, stack
+from orderkit.cli import (
+    audit,
+    benchmarks,
+    chaos,
+    codec,
+    database,
+    demo,
+    deploy,
+    failures,
+    orders,
+    policy,
+    processes,
+    stack,
+)
 from orderkit.cli.output import Json, answer, err
 from orderkit.errors import DependencyUnavailable, OrderkitError
 
@@ -30,6 +43,7 @@ failures.add_to(app)
 app.command("chaos")(chaos.chaos_command)
 processes.add_to(app)
 app.add_typer(orders.app, name="order")
+app.add_typer(deploy.app, name="deploy")
 app.add_typer(policy.app, name="policy")
 app.add_typer(database.app, name="db")
 app.add_typer(codec.app, name="codec")

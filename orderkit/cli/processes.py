@@ -26,20 +26,30 @@ class Queue(StrEnum):
 
 def worker_command(
     queue: Annotated[list[Queue] | None, typer.Option(help="Serve only this task queue; both by default.")] = None,
+    build_id: Annotated[
+        str | None, typer.Option(help="Its build, for Worker Versioning; ORDERKIT_BUILD_ID by default.")
+    ] = None,
+    deployment: Annotated[
+        str | None, typer.Option(help="The build's deployment; ORDERKIT_DEPLOYMENT by default.")
+    ] = None,
     until_input_ends: Annotated[bool, typer.Option(help="Also end when standard input does.")] = False,
 ) -> None:
-    """Run a worker until SIGTERM."""
+    """Run a worker until SIGTERM. With a build id it gets only the orders of its build: see orderkit deploy."""
     from orderkit.logs import log_json
     from orderkit.stack.target import find_target
     from orderkit.worker.process import run_worker
 
+    told = {"ORDERKIT_BUILD_ID": build_id, "ORDERKIT_DEPLOYMENT": deployment}
+    os.environ.update({name: value for name, value in told.items() if value is not None})
     target = find_target()
+    settings = target.settings
     if target.stack:
-        _become_extra(target.stack, "-".join(["extra", *(each.value for each in queue or ())]))
-    log_json(target.settings.log_level)
+        build = [settings.build_id] if settings.build_id else []
+        _become_extra(target.stack, "-".join(["extra", *(each.value for each in queue or ()), *build]))
+    log_json(settings.log_level)
     if until_input_ends:
         _end_with_input()
-    _run(run_worker(target.settings, target.temporal, [each.value for each in queue or Queue]))
+    _run(run_worker(settings, target.temporal, [each.value for each in queue or Queue]))
 
 
 def api_command() -> None:
@@ -55,7 +65,9 @@ def _become_extra(stack: Stack, name: str) -> None:
     """Begin anew as a worker of this lab, typed by hand: found by its name, and led nowhere else by the shell."""
     from orderkit.stack.environment import inherited_environment
 
-    environment = inherited_environment() | stack.environment_of_extra(name)
+    settings = stack.settings()
+    build = {"ORDERKIT_BUILD_ID": settings.build_id, "ORDERKIT_DEPLOYMENT": settings.deployment}
+    environment = inherited_environment() | stack.environment_of_extra(name) | build
     os.execve(sys.executable, [sys.executable, "-m", "orderkit", *sys.argv[1:]], environment)  # noqa: S606 - this command
 
 

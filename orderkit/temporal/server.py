@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from orderkit.errors import DependencyUnavailable
 
 if TYPE_CHECKING:
+    from temporalio.api.worker.v1 import WorkerHeartbeat
     from temporalio.client import Client
     from temporalio.envconfig import ClientConnectConfig
     from temporalio.runtime import Runtime
@@ -87,6 +88,14 @@ async def heartbeating(client: Client, queue: str, since: datetime) -> list[str]
     Of several idle workers, `pollers` may miss one until its next poll: it waits at a part of the queue that the list
     does not show. Raises DependencyUnavailable.
     """
+    return [beat.worker_identity for beat in await running_workers(client, since) if beat.task_queue == queue]
+
+
+async def running_workers(client: Client, since: datetime) -> list[WorkerHeartbeat]:
+    """The last heartbeat of each worker that has said since then that it runs; none where the server keeps none.
+
+    Raises DependencyUnavailable.
+    """
     from datetime import timedelta
 
     from temporalio.api.enums.v1 import WorkerStatus
@@ -102,9 +111,8 @@ async def heartbeating(client: Client, queue: str, since: datetime) -> list[str]
         raise DependencyUnavailable("temporal", f"Temporal does not list its workers: {error.message}") from error
     beats = [worker.worker_heartbeat for worker in answer.workers_info]
     return [
-        beat.worker_identity
+        beat
         for beat in beats
-        if beat.task_queue == queue
-        and beat.status == WorkerStatus.WORKER_STATUS_RUNNING
+        if beat.status == WorkerStatus.WORKER_STATUS_RUNNING
         and beat.heartbeat_time.ToDatetime(tzinfo=since.tzinfo) >= since
     ]

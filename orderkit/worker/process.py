@@ -12,9 +12,17 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from temporalio.client import Client
-from temporalio.worker import FixedSizeSlotSupplier, PollerBehaviorAutoscaling, Worker, WorkerTuner
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.worker import (
+    FixedSizeSlotSupplier,
+    PollerBehaviorAutoscaling,
+    Worker,
+    WorkerDeploymentConfig,
+    WorkerTuner,
+)
 
 from orderkit.business import Business
+from orderkit.core.builds import DEPLOYMENT
 from orderkit.core.steps import ORDER_QUEUE, SHIPPING_QUEUE
 from orderkit.errors import DependencyUnavailable, UnsupportedDatabase
 from orderkit.settings import WORKING_SLOTS, Settings
@@ -26,12 +34,13 @@ from orderkit.temporal.client import TemporalSettings, connect_temporal
 from orderkit.temporal.workflows import TemporalWorkflows
 from orderkit.worker.activities import NoteActivities, OrderActivities, ReconcileActivities, ShippingActivities
 from orderkit.worker.attempts import RecordAttempts
+from orderkit.worker.builds import BuildAttemptLog
 from orderkit.worker.metrics import CountAttempts
 from orderkit.worker.reconcile import ensure_schedule
 from orderkit.worker.sandbox import keep_compiled
 from orderkit.worker.slots import WorkingSlots
 from orderkit.workflows.order import OrderWorkflow
-from orderkit.workflows.reconcile import ReconcileWorkflow
+from orderkit.workflows.reconcile import MovingReconcileWorkflow, ReconcileWorkflow
 from orderkit.workflows.shipping import ShippingWorkflow
 
 _MOST_ATTEMPTS = 1_000  # of one queue at once, with those that wait
@@ -62,16 +71,30 @@ def business_on(pool: Pool, slots: WorkingSlots | None = None) -> Business:
     return Business(PostgresOrders(pool), SimulatedPaymentProvider(pool), SimulatedCarrier(pool), ProcessClock(slots))
 
 
-def make_workers(client: Client, pool: Pool, queues: Sequence[str], slots: int = WORKING_SLOTS) -> list[Worker]:
-    """One worker a queue. `slots` is how many attempts of a queue work at once; those that only wait do not count."""
+def make_workers(
+    client: Client,
+    pool: Pool,
+    queues: Sequence[str],
+    slots: int = WORKING_SLOTS,
+    build_id: str = "",
+    deployment: str = DEPLOYMENT,
+) -> list[Worker]:
+    """One worker a queue. `slots` is how many attempts of a queue work at once; those that only wait do not count.
+
+    With a build id they get the workflows that Temporal sends to that build of the deployment. Without one nothing is
+    versioned.
+    """
+    versioning = pinned_to(build_id, deployment) if build_id else None
+    log = PostgresAttemptLog(pool)
     slots_of = {queue: WorkingSlots(slots, max(slots, _MOST_ATTEMPTS)) for queue in (ORDER_QUEUE, SHIPPING_QUEUE)}
     business, shipping = (business_on(pool, each) for each in slots_of.values())
     notes = NoteActivities(PostgresOrders(pool))
-    recording = RecordAttempts(PostgresAttemptLog(pool))  # one for all queues, so that their writes join
+    # One for all queues, so that their writes join.
+    recording = RecordAttempts(BuildAttemptLog(log, build_id) if build_id else log)
     reconcile = ReconcileActivities(PostgresOrders(pool), TemporalWorkflows(client))
     served: dict[str, tuple[list[type], list[Callable[..., Any]]]] = {
         ORDER_QUEUE: (
-            [OrderWorkflow, ReconcileWorkflow],
+            [OrderWorkflow, MovingReconcileWorkflow if build_id else ReconcileWorkflow],
             [*OrderActivities(business).all, notes.note_refusal, reconcile.find_stranded],
         ),
         SHIPPING_QUEUE: ([ShippingWorkflow], [*ShippingActivities(shipping).all, notes.note_refusal]),
@@ -83,6 +106,7 @@ def make_workers(client: Client, pool: Pool, queues: Sequence[str], slots: int =
             workflows=served[queue][0],
             activities=served[queue][1],
             interceptors=[CountAttempts(), recording],
+            deployment_config=versioning,
             tuner=WorkerTuner.create_composite(
                 workflow_supplier=FixedSizeSlotSupplier(_WORKFLOW_TASKS),
                 activity_supplier=slots_of[queue],
@@ -98,6 +122,19 @@ def make_workers(client: Client, pool: Pool, queues: Sequence[str], slots: int =
         )
         for queue in queues
     ]
+
+
+def pinned_to(build_id: str, deployment: str = DEPLOYMENT) -> WorkerDeploymentConfig:
+    """A worker's build, on which a workflow stays once it has begun there.
+
+    An order lives for seconds, a day at most: it ends on the code with which it began, and no change of that code needs
+    a patch. As the worker's default, not the workflow's: a worker without a build id may not name a behavior.
+    """
+    return WorkerDeploymentConfig(
+        version=WorkerDeploymentVersion(deployment, build_id),
+        use_worker_versioning=True,
+        default_versioning_behavior=VersioningBehavior.PINNED,
+    )
 
 
 async def run_worker(
@@ -118,10 +155,12 @@ async def run_worker(
         client = await _patiently(lambda: connect_temporal(temporal, settings.worker_metrics), stopped)
         if pool is None or client is None:
             return
-        for worker in make_workers(client, pool, queues, settings.worker_slots):
+        for worker in make_workers(client, pool, queues, settings.worker_slots, settings.build_id, settings.deployment):
             await stack.enter_async_context(worker)
         await ensure_schedule(client)
-        logger.info("worker ready", extra={"queues": list(queues), "identity": client.identity})
+        logger.info(
+            "worker ready", extra={"queues": list(queues), "identity": client.identity, "build": settings.build_id}
+        )
         await stopped.wait()
         logger.info("worker stops")
 

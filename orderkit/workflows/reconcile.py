@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.common import RawValue, RetryPolicy
+from temporalio.common import RawValue, RetryPolicy, VersioningBehavior
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
@@ -64,6 +64,20 @@ class ReconcileWorkflow:
             Step.CLOSE, CloseInput(order_id=order.order_id, faults=nothing, kind=StopKind.FAILED, reason=reason)
         )
         return OrderState.FAILED
+
+
+@workflow.defn(name="ReconcileWorkflow", versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+class MovingReconcileWorkflow(ReconcileWorkflow):
+    """The same for workers with a build id; the server refuses a versioning behavior from those without one.
+
+    A pass may wait for hours, while the database is away. It moves to each new build, so that no old one has to be
+    kept for its sake; pinned to a build without workers it would hold up every later pass.
+    """
+
+    @workflow.run
+    async def run(self, call: ReconcileInput | None = None) -> ReconcileResult:
+        """The same."""
+        return await super().run(call)
 
 
 def _stranded(found: RawValue) -> list[StrandedOrder]:
