@@ -22,6 +22,7 @@ from orderkit.cli import (
     orders,
     policy,
     processes,
+    replay,
     stack,
 )
 from orderkit.cli.output import Json, answer, err
@@ -41,6 +42,7 @@ stack.add_to(app)
 audit.add_to(app)
 failures.add_to(app)
 app.command("chaos")(chaos.chaos_command)
+app.command("replay")(replay.replay_command)
 processes.add_to(app)
 app.add_typer(orders.app, name="order")
 app.add_typer(deploy.app, name="deploy")

@@ -23,14 +23,14 @@ async def connect_quietly(connection: ClientConnectConfig) -> Client:
 
     retry = RetryConfig(max_elapsed_time_millis=1_000)
     try:
-        return await Client.connect(**connection, runtime=_quiet_runtime(), retry_config=retry)
+        return await Client.connect(**connection, runtime=quiet_runtime(), retry_config=retry)
     except (RuntimeError, RPCError) as error:  # what the SDK raises when nobody answers, and when it is refused
         address = connection.get("target_host", "")
         raise DependencyUnavailable("temporal", f"Temporal does not answer at {address}") from error
 
 
 @functools.cache
-def _quiet_runtime() -> Runtime:
+def quiet_runtime() -> Runtime:
     from temporalio.runtime import Runtime, TelemetryConfig
 
     return Runtime(telemetry=TelemetryConfig(logging=None))
