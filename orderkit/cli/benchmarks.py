@@ -11,6 +11,7 @@ import typer
 
 from orderkit.cli.bench_report import all_command, measure_events, measure_start, measure_store, stack_pids
 from orderkit.cli.output import Json, answer, err, out, table
+from orderkit.core.builds import UNVERSIONED
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from orderkit.benchmarks.console import ConsoleLatency
     from orderkit.benchmarks.orders import OrderCost
     from orderkit.benchmarks.overload import Overload, Recovery
+    from orderkit.benchmarks.rollout import Rollout
 
 app = typer.Typer(help="Measure what things cost, as ratios within one run.", no_args_is_help=True)
 
@@ -147,6 +149,68 @@ async def _measure_recovery(hung: int) -> Recovery:
             open_pool(target.database_url, 2) as pool,
         ):
             return await measure_recovery(api, pool, hung, tell=lambda said: status.update(f"Measuring: {said} …"))
+
+
+@app.command("rollout")
+def rollout_command(
+    orders: Annotated[int, typer.Option(min=4, max=3_000, help="How many are in flight.")] = 200,
+    within: Annotated[float, typer.Option(min=10, help="Give up after this many seconds.")] = 300,
+    json: Json = False,
+) -> None:
+    """Blue/green under load: ramp new orders to 50 %, promote, roll back, then let all of them end; on the lab here.
+
+    Starts two workers of its own. Exit status 1 unless every order ships, on the build on which it began, and the audit
+    is clean.
+    """
+    found = asyncio.run(_roll_out(orders, within))
+    rows = [
+        (title, f"{found.seconds[title]:.2f}", ", ".join(f"{count} on {build}" for build, count in sorted(on.items())))
+        for title, on in found.began.items()
+    ]
+
+    def show() -> None:
+        out.print(table(("change", "seconds", "orders that began then"), rows))
+        ends = ", ".join(f"{count} {outcome}" for outcome, count in found.outcomes.items())
+        out.print(f"{ends}; {len(found.strayed)} left their build; {len(found.findings)} findings of the auditor")
+
+    answer(json, {**asdict(found), "passed": found.passed}, show)
+    if not found.passed:
+        raise typer.Exit(1)
+
+
+async def _roll_out(orders: int, within_seconds: float) -> Rollout:
+    from orderkit.benchmarks.rollout import roll_out
+    from orderkit.errors import LabError
+    from orderkit.stack.builds import start_build
+    from orderkit.stack.environment import inherited_environment
+    from orderkit.stack.readiness import QUEUES
+    from orderkit.stack.target import find_target
+    from orderkit.store.database import open_pool
+    from orderkit.temporal.client import connect_temporal
+    from orderkit.temporal.deployments import Deployment
+
+    target = find_target()
+    if target.stack is None:
+        raise LabError("two workers are started beside the lab's, so it must run here; start it: orderkit up")
+    deployment = Deployment(await connect_temporal(target.temporal))
+    if any(build.share for build in await deployment.status() if build.build_id != UNVERSIONED):
+        raise LabError(
+            "a build of this lab gets orders already; send them to workers without one: orderkit deploy rollback"
+        )
+    name = f"rollout-{uuid.uuid4().hex[:6]}"
+    builds = (f"{name}-blue", f"{name}-green")
+    workers = []
+    with err.status("Starting two workers …"):
+        try:
+            for build in builds:
+                environment = inherited_environment() | target.stack.environment_of_extra(f"extra-{build}")
+                workers.append(await start_build(deployment, build, QUEUES, environment))
+            err.print(f"{orders} orders on {' and '.join(builds)}")
+            async with open_pool(target.database_url, 10) as pool:
+                return await roll_out(deployment.client, pool, deployment, builds, orders, name, within_seconds)
+        finally:
+            for worker in workers:
+                await worker.stop()
 
 
 async def _measure_orders(orders: int, rounds: int) -> OrderCost:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import threading
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -36,6 +35,7 @@ def worker_command(
 ) -> None:
     """Run a worker until SIGTERM. With a build id it gets only the orders of its build: see orderkit deploy."""
     from orderkit.logs import log_json
+    from orderkit.stack.builds import end_with_input
     from orderkit.stack.target import find_target
     from orderkit.worker.process import run_worker
 
@@ -48,7 +48,7 @@ def worker_command(
         _become_extra(target.stack, "-".join(["extra", *(each.value for each in queue or ()), *build]))
     log_json(settings.log_level)
     if until_input_ends:
-        _end_with_input()
+        end_with_input()
     _run(run_worker(settings, target.temporal, [each.value for each in queue or Queue]))
 
 
@@ -69,16 +69,6 @@ def _become_extra(stack: Stack, name: str) -> None:
     build = {"ORDERKIT_BUILD_ID": settings.build_id, "ORDERKIT_DEPLOYMENT": settings.deployment}
     environment = inherited_environment() | stack.environment_of_extra(name) | build
     os.execve(sys.executable, [sys.executable, "-m", "orderkit", *sys.argv[1:]], environment)  # noqa: S606 - this command
-
-
-def _end_with_input() -> None:
-    """End this process at once when whoever holds the other end of standard input is gone, however that died."""
-
-    def wait() -> None:
-        sys.stdin.buffer.read()
-        os._exit(0)
-
-    threading.Thread(target=wait, daemon=True).start()
 
 
 def _run(main: object) -> None:

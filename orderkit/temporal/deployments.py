@@ -31,9 +31,10 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from orderkit.core.builds import DEPLOYMENT, UNVERSIONED, check_build_id
 from orderkit.errors import DependencyUnavailable, DeploymentRefused, OrderNotFound
+from orderkit.temporal.routing import until_routed
 from orderkit.temporal.server import running_workers
 
-_CALL_SECONDS = 10.0  # the first change of a deployment takes the server a second
+_CALL_SECONDS = 20.0  # on a busy machine a change takes the server seconds
 _HEARTBEAT_SECONDS = 5.0  # ours come every second
 _STATES = {
     Status.WORKER_DEPLOYMENT_VERSION_STATUS_CURRENT: "current",
@@ -58,7 +59,7 @@ class Deployment:
     """The builds of one deployment. Each call raises DependencyUnavailable, and DeploymentRefused with the reason."""
 
     def __init__(self, client: Client, name: str = DEPLOYMENT) -> None:
-        self._client = client
+        self.client = client
         self.name = name
 
     async def status(self) -> list[BuildStatus]:
@@ -83,17 +84,22 @@ class Deployment:
         """Send this share of the new workflows to a build, the others to the current one. 0 ends the ramp."""
         if not 0 <= percentage <= 100:
             raise DeploymentRefused(f"a ramp is 0 to 100 percent, not {percentage:g}")
-        await self._check_served(build_id)
+        if percentage:
+            await self._check_served(build_id)
+        await self._ramp(build_id, percentage)
+
+    async def _ramp(self, build_id: str, percentage: float) -> None:
         async with self._explained(f"ramp {build_id} to {percentage:g} %"):
-            await self._client.workflow_service.set_worker_deployment_ramping_version(
+            await self.client.workflow_service.set_worker_deployment_ramping_version(
                 SetWorkerDeploymentRampingVersionRequest(
-                    namespace=self._client.namespace,
+                    namespace=self.client.namespace,
                     deployment_name=self.name,
                     build_id=build_id if percentage else "",
                     percentage=percentage,
-                    identity=self._client.identity,
+                    identity=self.client.identity,
                 )
             )
+        await self._settled(build_id)
 
     async def promote(self, build_id: str) -> None:
         """Send all new workflows to a build; those that run stay where they are."""
@@ -111,7 +117,7 @@ class Deployment:
         routing = info.routing_config
         current = routing.current_deployment_version.build_id
         if ramping := routing.ramping_deployment_version.build_id:
-            await self.ramp(ramping, 0)
+            await self._ramp(ramping, 0)
             return current or UNVERSIONED
         if not current:
             raise DeploymentRefused(f"deployment {self.name} has no current build, so there is nothing to take back")
@@ -120,8 +126,18 @@ class Deployment:
         build_id = before[-1] if before else ""
         if build_id:
             await self._check_served(build_id)
-        await self._set_current(build_id)
+        await self._set_current(build_id, current)
         return build_id or UNVERSIONED
+
+    async def unset(self) -> None:
+        """Send new workflows to the workers without a build id, and end a ramp, if there are builds at all."""
+        info = await self._describe()
+        if info is None:
+            return
+        if ramping := info.routing_config.ramping_deployment_version.build_id:
+            await self._ramp(ramping, 0)
+        if current := info.routing_config.current_deployment_version.build_id:
+            await self._set_current("", current)
 
     async def move(self, workflow_id: str, build_id: str) -> list[str]:
         """Send a running workflow, and its children that run, to a build; returns their ids.
@@ -134,13 +150,13 @@ class Deployment:
         override = PinnedVersioningOverride(WorkerDeploymentVersion(self.name, build_id))
         for each in moved:
             async with self._explained(f"move {each} to {build_id}", each):
-                await self._client.workflow_service.update_workflow_execution_options(
+                await self.client.workflow_service.update_workflow_execution_options(
                     UpdateWorkflowExecutionOptionsRequest(
-                        namespace=self._client.namespace,
+                        namespace=self.client.namespace,
                         workflow_execution=WorkflowExecution(workflow_id=each),
                         workflow_execution_options=WorkflowExecutionOptions(versioning_override=override._to_proto()),
                         update_mask=FieldMask(paths=["versioning_override"]),
-                        identity=self._client.identity,
+                        identity=self.client.identity,
                     )
                 )
         return moved
@@ -149,7 +165,7 @@ class Deployment:
         """The ids of the workflows that run on a build now, without children; as far as Temporal's lists have come."""
         query = f"{self._query(build_id)} AND ParentWorkflowId IS NULL"
         async with self._explained(f"list the workflows of {build_id}"):
-            return [each.id async for each in self._client.list_workflows(query)]
+            return [each.id async for each in self.client.list_workflows(query)]
 
     async def unserved(self) -> list[str]:
         """Builds that get new workflows or have some, and have no worker; none where the server keeps no heartbeats."""
@@ -184,22 +200,27 @@ class Deployment:
         deployment = f" --deployment {self.name}" if self.name != DEPLOYMENT else ""
         return f"orderkit worker --build-id {build_id}{deployment}"
 
-    async def _set_current(self, build_id: str) -> None:
+    async def _set_current(self, build_id: str, before: str = "") -> None:
         async with self._explained(f"make {build_id or UNVERSIONED} the current build"):
-            await self._client.workflow_service.set_worker_deployment_current_version(
+            await self.client.workflow_service.set_worker_deployment_current_version(
                 SetWorkerDeploymentCurrentVersionRequest(
-                    namespace=self._client.namespace,
+                    namespace=self.client.namespace,
                     deployment_name=self.name,
                     build_id=build_id,
-                    identity=self._client.identity,
+                    identity=self.client.identity,
                 )
             )
+        await self._settled(build_id or before)
+
+    async def _settled(self, build_id: str) -> None:
+        async with self._explained("tell the task queues of the change"):
+            await until_routed(self.client, WorkerDeploymentVersion(self.name, build_id))
 
     async def _describe(self) -> WorkerDeploymentInfo | None:
         try:
             async with asyncio.timeout(_CALL_SECONDS):
-                found = await self._client.workflow_service.describe_worker_deployment(
-                    DescribeWorkerDeploymentRequest(namespace=self._client.namespace, deployment_name=self.name)
+                found = await self.client.workflow_service.describe_worker_deployment(
+                    DescribeWorkerDeploymentRequest(namespace=self.client.namespace, deployment_name=self.name)
                 )
         except (RPCError, TimeoutError) as error:
             if isinstance(error, RPCError) and error.status is RPCStatusCode.NOT_FOUND:
@@ -209,14 +230,14 @@ class Deployment:
 
     async def _look(self, workflow_id: str) -> WorkflowExecutionDescription:
         async with self._explained(f"look at {workflow_id}", workflow_id):
-            return await self._client.get_workflow_handle(workflow_id).describe()
+            return await self.client.get_workflow_handle(workflow_id).describe()
 
     async def _running(self, build_id: str) -> int:
         query = (
             self._query(build_id) if build_id else "ExecutionStatus = 'Running' AND TemporalWorkerDeployment IS NULL"
         )
         async with self._explained("count workflows"):
-            return (await self._client.count_workflows(query)).count
+            return (await self.client.count_workflows(query)).count
 
     def _query(self, build_id: str) -> str:
         return f"ExecutionStatus = 'Running' AND TemporalWorkerDeploymentVersion = '{self.name}:{build_id}'"
@@ -224,7 +245,7 @@ class Deployment:
     async def _workers(self) -> dict[str, Counter[str]]:
         """How many workers of each build live, by task queue; nothing where the server keeps no heartbeats."""
         found: dict[str, Counter[str]] = {}
-        for each in await running_workers(self._client, datetime.now(UTC) - timedelta(seconds=_HEARTBEAT_SECONDS)):
+        for each in await running_workers(self.client, datetime.now(UTC) - timedelta(seconds=_HEARTBEAT_SECONDS)):
             if each.deployment_version.deployment_name in ("", self.name):
                 versioned = each.deployment_version.deployment_name == self.name
                 build = each.deployment_version.build_id if versioned else ""
