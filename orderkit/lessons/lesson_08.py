@@ -7,10 +7,10 @@ import asyncio
 from temporalio.client import WorkflowExecutionStatus
 
 from orderkit.errors import OrderNotFound, WaitExpired
+from orderkit.lab.lab import Lab
 from orderkit.lessons.builds.shop import Builds
 from orderkit.lessons.findings import audit_is_clean, paid_once, wanted
 from orderkit.lessons.verdicts import Observation, Verdict, verdict
-from orderkit.lab.lab import Lab
 
 BAD = "typo"
 _PROBE = "probe"

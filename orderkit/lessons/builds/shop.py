@@ -11,6 +11,7 @@ from typing import Self
 from temporalio.client import Client
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError
 
 from orderkit.core.builds import UNVERSIONED
 from orderkit.core.faults import FaultPlan
@@ -24,9 +25,11 @@ from orderkit.store.events import Reader
 from orderkit.temporal.deployments import Deployment
 from orderkit.temporal.orders import TASK_TIMEOUT
 from orderkit.worker.builds import build_in
+from orderkit.worker.reconcile import reconcile_now
 from orderkit.worker.replay import WORKFLOWS, histories_of, replay
 
 _DEADLINE_SECONDS = 3600.0
+_SETTLE_SECONDS = 30.0
 _COMMAND = ("orderkit.lessons.builds.worker",)
 
 
@@ -42,9 +45,9 @@ class Builds:
 
     @classmethod
     async def open(cls, lab: Lab) -> Self:
-        """Begin as if no build had ever been promoted, whatever an earlier run has left."""
+        """Begin as if no build had ever been promoted; what an earlier run has left open is settled."""
         found = cls(lab, await lab.connect_temporal())
-        await found.deployment.unset()
+        await found.close()
         return found
 
     async def start(self, build: str) -> Listing:
@@ -118,6 +121,11 @@ class Builds:
             rows.append((name, row["state"] if row else "unknown", builds[0], builds[-1]))
         return Listing(("order", "state", "began on", "last attempt on"), tuple(rows))
 
+    async def result(self, name: str) -> str:
+        """What the workflow of an order that has ended says of it."""
+        handle = self._client.get_workflow_handle((await self._find(name)).workflow_id)
+        return str((await handle.result())["reason"])
+
     async def replay(self, *names: str, build: str | None = None) -> Listing:
         """Whether a build's code replays what these orders have been through; without a build, orderkit's own."""
         code = [code_of(build)] if build else WORKFLOWS
@@ -127,15 +135,28 @@ class Builds:
             histories = await histories_of(self._client, order_id)
             for each in await replay(histories, code, self._client.data_converter):
                 # The events' numbers differ from run to run.
-                why = re.sub(r"^event \d+( or \d+)* is ", "history has ", each.why)
+                why = re.sub(r"^event \d+( or \d+)* is ", "history has ", each.why).replace("today's code", "this code")
                 rows.append((each.name.replace(order_id, name), "yes" if each.ok else "no", why))
         return Listing(("workflow", "replays", "why not"), tuple(rows))
 
     async def close(self) -> None:
-        """Stop every worker of the lesson; no new order goes to any of them."""
+        """Stop every worker of the lesson, terminate the orders that are open, and let reconcile settle them."""
         await self.deployment.unset()
         await asyncio.gather(*(worker.stop() for worker in self._workers.values()))
         self._workers.clear()
+        query = f"ExecutionStatus = 'Running' AND TaskQueue = '{LESSON_QUEUE}'"
+        left = {each.id async for each in self._client.list_workflows(query)}
+        left |= {order.workflow_id for order in self._orders.values()}  # Temporal's lists are a second late
+        if [each for each in left if await self._terminated(each)]:
+            await asyncio.wait_for(reconcile_now(self._client), _SETTLE_SECONDS)
+
+    async def _terminated(self, workflow_id: str) -> bool:
+        """False where it has ended."""
+        try:
+            await self._client.get_workflow_handle(workflow_id).terminate(reason="end of the lesson")
+        except RPCError:
+            return False
+        return True
 
     async def _find(self, name: str) -> Order:
         return self._orders.get(name) or await self._lab.orders.find(name)
