@@ -6,7 +6,8 @@ policies and recorded histories match on them.
 OrderkitError
 ├── SettingsError              a setting is missing or wrong
 ├── LabError                   the local stack cannot do what was asked
-│   └── WaitExpired            what was awaited did not happen in time; says why
+│   ├── WaitExpired            what was awaited did not happen in time; says why
+│   └── CellRefused            a cell with workflow code has mistakes; says in which lines
 ├── DependencyUnavailable      PostgreSQL, Temporal or the API is away
 │   └── UnsupportedDatabase    PostgreSQL is too old, or a newer orderkit changed its schema
 ├── DeploymentRefused          this change of a deployment cannot be made now
@@ -53,6 +54,14 @@ class WaitExpired(LabError):
     def __init__(self, what: str, evidence: list[str]) -> None:
         super().__init__(what + "".join(f"\n- {line}" for line in evidence))
         self.evidence = evidence
+
+
+class CellRefused(LabError):
+    """A cell with workflow code has mistakes."""
+
+    def __init__(self, told: str, lines: list[int]) -> None:
+        super().__init__(told)
+        self.lines = lines
 
 
 class DependencyUnavailable(OrderkitError):

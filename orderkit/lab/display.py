@@ -128,6 +128,40 @@ class Audit:
 
 
 @dataclass(frozen=True)
+class Run:
+    """A run of a workflow of one's own, as it was when it was last looked at."""
+
+    name: str  #: what the notebook calls it
+    id: str  #: its workflow's id, which ends in a number when the name was taken
+    workflow: str  #: the name of its class
+    state: str = "running"  #: or completed, failed, terminated, canceled, timed_out
+    result: Any = None  #: what it returned
+    failure: str = ""  #: what it failed with
+
+    def __repr__(self) -> str:
+        ended = f": {self.result!r}" if self.state == "completed" else f": {self.failure}" if self.failure else ""
+        return f"Run {self.name}: {self.state.replace('_', ' ')}{ended}"
+
+
+@dataclass(frozen=True)
+class Module:
+    """What became of a `%%workflow` cell."""
+
+    name: str  #: of its file, without `.py`
+    workflows: tuple[str, ...]  #: the names of those in it
+    activities: tuple[str, ...]  #: the names of those in it, and of those that it imports
+    notes: tuple[str, ...] = ()  #: what goes well, but not as one may think
+
+    def __repr__(self) -> str:
+        kinds = (("workflow", "workflows", self.workflows), ("activity", "activities", self.activities))
+        listed = "; ".join(
+            f"{one if len(names) == 1 else several} {', '.join(names)}" for one, several, names in kinds if names
+        )
+        served = "its worker runs" if self.workflows else "no workflow in it, so no worker"
+        return "\n".join([f"{self.name}.py: {listed or 'nothing'}; {served}", *self.notes])
+
+
+@dataclass(frozen=True)
 class Source:
     """Python code, in the colours of the theme."""
 

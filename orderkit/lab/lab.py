@@ -18,9 +18,11 @@ from orderkit.lab.charts import Charts
 from orderkit.lab.display import Audit, Links, Order
 from orderkit.lab.forgotten_await import notice_forgotten_await
 from orderkit.lab.interrupts import make_interruptible
+from orderkit.lab.magics import offer_magics
 from orderkit.lab.orders import Orders
 from orderkit.lab.progress import passing, say, with_progress
 from orderkit.lab.tables import Tables
+from orderkit.lab.workflows import Workflows
 from orderkit.stack.controls import ServerControl, WorkerControl
 from orderkit.stack.programs import PROGRAMS
 from orderkit.stack.stack import Stack, find_stack
@@ -50,7 +52,7 @@ def _forget_lost_home() -> None:
 
 
 class Lab:
-    """`lab = await Lab.start()`, then `lab.orders`, `lab.workers`, `lab.postgres`, `lab.charts` …
+    """`lab = await Lab.start()`, then `lab.orders`, `lab.workers`, `lab.workflows`, `lab.charts` …
 
     About orders that run again under the same name, see `Orders`.
     """
@@ -65,6 +67,8 @@ class Lab:
         self._tables = tables = Tables(api, self.open_pool)
         #: Start orders, talk to them, wait for them, read what happened.
         self.orders = Orders(api, tables, self.connect_temporal, target.settings.temporal_ui_url)
+        #: Workflows of one's own: what `%%workflow` cells define.
+        self.workflows = Workflows(self._own_stack, self.connect_temporal, target.settings.temporal_ui_url)
         #: Charts of orders.
         self.charts = Charts(self.orders, tables)
         #: Kill, stop and start the worker processes.
@@ -90,7 +94,9 @@ class Lab:
         stack = find_stack(place.home) if place.home.is_dir() else None
         stack = await _up(place, quiet=stack is not None and stack.alive())
         os.environ["ORDERKIT_HOME"] = _homes_set["last"] = str(place.home)
-        return cls(Target.of_stack(stack))
+        lab = cls(Target.of_stack(stack))
+        offer_magics(lab.workflows)
+        return lab
 
     @property
     def target(self) -> Target:

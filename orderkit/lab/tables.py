@@ -108,7 +108,7 @@ class Tables:
         histories = [await self._api.history(order.id)]
         runs = sum(event.type == "CHILD_WORKFLOW_EXECUTION_STARTED" for event in histories[0].events)
         histories += [await self._api.history(order.id, run) for run in range(1, runs + 1)]
-        frame: pd.DataFrame = Frame([row for history in histories for row in _history_rows(history)])
+        frame: pd.DataFrame = Frame([row for history in histories for row in history_rows(history)])
         if full:
             return frame
         bookkeeping = frame["type"].str.startswith(("WORKFLOW_TASK_", "UPSERT_WORKFLOW_SEARCH_ATTRIBUTES"))
@@ -122,7 +122,7 @@ def _away() -> tuple[type[Exception], ...]:
     return (*AWAY, DependencyUnavailable)
 
 
-def _history_rows(history: History) -> list[dict[str, Any]]:
+def history_rows(history: History) -> list[dict[str, Any]]:
     """Columns: workflow, run_id, id, ts, type, name, attempt."""
     rows: list[dict[str, Any]] = []
     names: dict[object, object] = {}  # of what was scheduled or initiated, by its event
