@@ -44,6 +44,7 @@ class Task:
     text: str
     queue: str
     runs: dict[str, str]
+    replay: bool  # whether the open runs must go on with it
 
 
 def main() -> None:
@@ -181,7 +182,7 @@ async def _misfits(client: Client, task: Task, workflows: list[type], file: str)
     """The open runs that this code could not go on with: their histories do not replay."""
     from temporalio.worker import Replayer
 
-    if not workflows:
+    if not (workflows and task.replay):
         return
     caught = _Caught()
     logging.getLogger("temporalio.worker").addHandler(caught)

@@ -33,7 +33,7 @@ def queue_of(module: str) -> str:
 class CellProcess:
     """A process of `orderkit.cells.serve`."""
 
-    def __init__(self, stack: Stack, module: str, text: str, runs: dict[str, str]) -> None:
+    def __init__(self, stack: Stack, module: str, text: str, runs: dict[str, str], replay: bool) -> None:
         self._module = module
         self.log = stack.log(queue_of(module))
         self.log.parent.mkdir(parents=True, exist_ok=True)
@@ -48,10 +48,12 @@ class CellProcess:
                 stderr=log,
                 start_new_session=True,  # an interrupt of the cell is not for it
             )
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._input, self._output = self._process.stdin, self._process.stdout
         self._answers: queue.Queue[dict[str, Any]] = queue.Queue()
         threading.Thread(target=self._listen, daemon=True).start()
-        folder = str(folder_of(stack))
-        self._tell({"name": module, "folder": folder, "text": text, "queue": queue_of(module), "runs": runs})
+        task = {"name": module, "folder": str(folder_of(stack)), "text": text, "queue": queue_of(module)}
+        self._tell({**task, "runs": runs, "replay": replay})
 
     @property
     def pid(self) -> int:
@@ -85,6 +87,8 @@ class CellProcess:
 
     def end(self) -> None:
         """End it; a second time does nothing."""
+        with suppress(OSError):
+            self._input.close()
         if self.alive:
             self._process.terminate()
             try:
@@ -94,15 +98,14 @@ class CellProcess:
                 self._process.wait()
 
     def _tell(self, what: dict[str, object]) -> None:
-        assert self._process.stdin is not None
         with suppress(OSError):  # it has ended: `hear` says so
-            self._process.stdin.write(json.dumps(what).encode() + b"\n")
-            self._process.stdin.flush()
+            self._input.write(json.dumps(what).encode() + b"\n")
+            self._input.flush()
 
     def _listen(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self._answers.put(json.loads(line))
+        with self._output as lines:
+            for line in lines:
+                self._answers.put(json.loads(line))
         self._answers.put({})
 
 
@@ -126,22 +129,26 @@ class CellWorkers:
     find_stack: FindStack
     processes: dict[str, CellProcess] = field(default_factory=dict)
 
-    def serve(self, module: str, text: str, runs: dict[str, str]) -> dict[str, list[str]]:
+    def serve(self, module: str, text: str, runs: dict[str, str], replay: bool) -> dict[str, list[str]]:
         """Check the text in a new process; if it is good, write it to its file and let the process take over.
+
+        With `replay`, code that open runs could not go on with is not good.
 
         Returns the names of its workflows and activities. Raises Refused and LabError: then all is as before.
         """
         stack = self.find_stack()
         folder_of(stack).mkdir(exist_ok=True)
-        process = CellProcess(stack, module, text, runs)
+        process = CellProcess(stack, module, text, runs, replay)
         try:
             found: dict[str, list[str]] = process.hear("found")
             (folder_of(stack) / f"{module}.py").write_text(text)
             self._end_others(stack, module, process)
-            process.go_on()
             if found["workflows"]:
+                process.go_on()
                 process.hear("ready")
                 self.processes[module] = process
+            else:
+                process.end()
         except BaseException:
             process.end()
             raise
@@ -150,6 +157,11 @@ class CellWorkers:
     def alive(self, module: str) -> bool:
         """Whether a worker of this kernel serves the module."""
         return module in self.processes and self.processes[module].alive
+
+    def close(self) -> None:
+        """End them all."""
+        while self.processes:
+            self.processes.popitem()[1].end()
 
     def _end_others(self, stack: Stack, module: str, keep: CellProcess) -> None:
         """This kernel's worker of the module, and that of another notebook."""

@@ -157,8 +157,47 @@ class Module:
         listed = "; ".join(
             f"{one if len(names) == 1 else several} {', '.join(names)}" for one, several, names in kinds if names
         )
+        if not listed:
+            return "\n".join(self.notes)
         served = "its worker runs" if self.workflows else "no workflow in it, so no worker"
-        return "\n".join([f"{self.name}.py: {listed or 'nothing'}; {served}", *self.notes])
+        return "\n".join([f"{self.name}.py: {listed}; {served}", *self.notes])
+
+
+@dataclass(frozen=True)
+class PytestResult:
+    """What became of one test."""
+
+    test: str  #: its name; empty where the file could not be read
+    outcome: str  #: passed, failed or skipped
+    line: int  #: of the cell, where it failed
+    message: str  #: why it failed
+
+    @property
+    def passed(self) -> bool:
+        """Whether it did."""
+        return self.outcome == "passed"
+
+    def __str__(self) -> str:
+        if self.outcome != "failed":
+            return f"{'✔' if self.passed else '–'} {self.test}"
+        return f"✖ {self.test or 'the file'}: line {self.line}: {self.message}"
+
+
+@dataclass(frozen=True)
+class PytestReport:
+    """What pytest said of the tests of a `%%test` cell; truthy when there were some, and all passed."""
+
+    name: str  #: of the tests
+    results: tuple[PytestResult, ...]  #: in their order
+
+    def __bool__(self) -> bool:
+        return bool(self.results) and all(result.passed for result in self.results)
+
+    def __repr__(self) -> str:
+        passed = sum(result.passed for result in self.results)
+        failed = sum(result.outcome == "failed" for result in self.results)
+        counted = ", ".join(f"{n} {word}" for n, word in ((failed, "failed"), (passed, "passed")) if n)
+        return "\n".join([*map(str, self.results), counted or "no test in it: a test is a function called test_…"])
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from orderkit.lab.magics import offer_magics
 from orderkit.lab.orders import Orders
 from orderkit.lab.progress import passing, say, with_progress
 from orderkit.lab.tables import Tables
+from orderkit.lab.tests import Tests
 from orderkit.lab.workflows import Workflows
 from orderkit.stack.controls import ServerControl, WorkerControl
 from orderkit.stack.programs import PROGRAMS
@@ -69,6 +70,8 @@ class Lab:
         self.orders = Orders(api, tables, self.connect_temporal, target.settings.temporal_ui_url)
         #: Workflows of one's own: what `%%workflow` cells define.
         self.workflows = Workflows(self._own_stack, self.connect_temporal, target.settings.temporal_ui_url)
+        #: Tests of those workflows: what `%%test` cells define.
+        self.tests = Tests(self._own_stack)
         #: Charts of orders.
         self.charts = Charts(self.orders, tables)
         #: Kill, stop and start the worker processes.
@@ -95,7 +98,7 @@ class Lab:
         stack = await _up(place, quiet=stack is not None and stack.alive())
         os.environ["ORDERKIT_HOME"] = _homes_set["last"] = str(place.home)
         lab = cls(Target.of_stack(stack))
-        offer_magics(lab.workflows)
+        offer_magics(lab.workflows, lab.tests)
         return lab
 
     @property
@@ -118,7 +121,11 @@ class Lab:
         return await self._console.ready()
 
     async def close(self) -> None:
-        """Let go of the connections; the stack runs on, and whatever is called next opens them again."""
+        """Let go of the connections; the stack runs on, and whatever is called next opens them again.
+
+        The workers of `%%workflow` cells end.
+        """
+        self.workflows.close()
         if self._console is not None:
             await self._console.aclose()
         for opened in (self._api, self._pool, self._client):

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from orderkit.temporal.failing import failing_in
+from orderkit.temporal.failing import told as told_failure
+
 if TYPE_CHECKING:
     from temporalio.client import Client, WorkflowExecutionDescription
 
@@ -19,8 +22,6 @@ async def failing_now(
     client: Client, description: WorkflowExecutionDescription, served_at: datetime | None
 ) -> FailingTask | None:
     """The failure of a run's code, unless other code has been served since."""
-    from orderkit.temporal.failing import failing_in
-
     failing = await failing_in(client, description.raw_description)
     if failing is None or served_at is None:
         return failing
@@ -37,17 +38,22 @@ async def failing_now(
 
 def told_failing(failing: FailingTask, module: str) -> list[str]:
     """With the line of the cell: `tea.py, line 7, in run: …` is line 7 of it."""
-    where = re.sub(rf"^{module}\.py, line (\d+), in \S+: ", r"line \1 of the cell: ", failing.where)
-    error = failing.error.partition(". If this is code")[0]
     then = "mend the cell and run it again: this run goes on with the new code"
-    return [f"{error}{f' (at {where})' if where else ''}", then]
+    return [_error(failing.error.partition(". If this is code")[0], failing.where, module), then]
 
 
-async def explain_run(client: Client, description: WorkflowExecutionDescription, signals: Sequence[str]) -> list[str]:
+def _error(error: str, where: str, module: str) -> str:
+    where = re.sub(rf"^{module}\.py, line (\d+), in \S+: ", r"line \1 of the cell: ", where)
+    return f"{error} (at {where})" if where else error
+
+
+async def explain_run(
+    client: Client, description: WorkflowExecutionDescription, module: str, signals: Sequence[str]
+) -> list[str]:
     """Of a run whose code does not fail: one sentence a finding; at least one."""
     raw: Any = description.raw_description
     if raw.pending_activities:
-        return [_activity(each) for each in raw.pending_activities]
+        return [_activity(each, module) for each in raw.pending_activities]
     if raw.HasField("pending_workflow_task"):
         return ["no worker has taken its next task: run the %%workflow cell again"]
     timers = await _timers(client, description)
@@ -56,12 +62,11 @@ async def explain_run(client: Client, description: WorkflowExecutionDescription,
     return [f"nothing is pending: it waits for a message. It takes the signals: {', '.join(signals) or 'none'}"]
 
 
-def _activity(pending: Any) -> str:
+def _activity(pending: Any, module: str) -> str:
     told = f"activity {pending.activity_type.name} is on attempt {pending.attempt}"
     if not pending.HasField("last_failure"):
         return told
-    kind = pending.last_failure.application_failure_info.type
-    return f"{told}; the one before failed: {f'{kind}: ' if kind else ''}{pending.last_failure.message}"
+    return f"{told}; the one before failed: {_error(*told_failure(pending.last_failure), module)}"
 
 
 async def _timers(client: Client, description: WorkflowExecutionDescription) -> list[str]:

@@ -10,7 +10,9 @@ import keyword
 import re
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orderkit.cells.check import as_module, mistakes_in, notes_on, read
@@ -51,35 +53,48 @@ class Workflows:
         self._signals: dict[str, dict[str, Function]] = {}  # each workflow's, by name
         self._served_at: dict[str, datetime] = {}  # each module, since when with its present code
         self._runs: dict[str, Run] = {}
+        self._numbers: dict[str, int] = {}  # of each name's last run
 
-    def define(self, cell: str, module: str = "") -> Module:
+    @property
+    def started(self) -> dict[str, Run]:
+        """The runs of this notebook, oldest first: the last one of each name."""
+        return dict(self._runs)
+
+    def define(self, cell: str, module: str = "", *, checked: bool = True) -> Module:
         """What `%%workflow` does with its cell: check it, keep it as a file, and serve it in place of what was before.
 
         Raises CellRefused, which names the lines; then nothing has changed. Takes a second, and holds up the kernel.
+        Not `checked`: the worker starts whatever Temporal lets start, and the mistakes show when it runs.
         """
         text = as_module(cell)
         code = read(text)
         if isinstance(code, Mistake):
             raise _refused([code], text)
+        if not (code.functions or code.classes):
+            return Module(module, (), (), ("nothing is in it yet: write a class with @workflow.defn",))
         module = _module_name(code, module)
-        if mistakes := mistakes_in(code):
+        if checked and (mistakes := mistakes_in(code)):
             raise _refused(mistakes, text)
         runs = {run.id: run.name for run in self._runs.values() if self._modules.get(run.workflow) == module}
         try:
-            found = self._workers.serve(module, text, runs)
+            found = self._workers.serve(module, text, runs, replay=checked)
         except Refused as refused:
             raise _refused(refused.mistakes, text) from None
         self._served_at[module] = datetime.now(UTC)
         self._modules |= dict.fromkeys(found["workflows"], module)
         for cls in code.workflows:
-            self._takes[cls.name], *_ = code.decorated(cls, "temporalio.workflow.run").values()
+            self._takes |= dict.fromkeys([cls.name], *code.decorated(cls, "temporalio.workflow.run").values())
             self._signals[cls.name] = code.decorated(cls, "temporalio.workflow.signal")
         notes = tuple(note.told(text) for note in notes_on(code))
         return Module(module, tuple(found["workflows"]), tuple(found["activities"]), notes)
 
-    def file(self, module: str) -> str:
+    def close(self) -> None:
+        """End the workers of all modules; running a cell again starts its worker."""
+        self._workers.close()
+
+    def file(self, module: str) -> Path:
         """Where the module of a cell is, for an editor or for pytest."""
-        return str(folder_of(self._find_stack()) / f"{module}.py")
+        return folder_of(self._find_stack()) / f"{module}.py"
 
     def log(self, module: str) -> str:
         """The end of what the module's worker has written: `print`, `workflow.logger`, errors."""
@@ -102,7 +117,7 @@ class Workflows:
             _check_arguments(f"{workflow}.run", self._takes[workflow], arguments)
         name = name or _snake(workflow)
         client = await self._connect()
-        number = 1
+        number = self._numbers.get(name, 0) + 1
         while True:
             try:
                 await client.start_workflow(
@@ -116,6 +131,8 @@ class Workflows:
                 break
             except WorkflowAlreadyStartedError:
                 number += 1
+        self._numbers[name] = number
+        self._runs.pop(name, None)
         self._runs[name] = Run(name, numbered(name, number), workflow)
         return self._runs[name]
 
@@ -182,11 +199,22 @@ class Workflows:
             return frame
         return Table(frame[~frame["type"].str.startswith("WORKFLOW_TASK_")][["type", "name"]].reset_index(drop=True))
 
+    async def save_history(self, run: Run | str) -> Path:
+        """Write a run's whole history to a file beside the modules, for a test that replays it."""
+        known = self._find(run)
+        history = await self._handle(known, await self._connect()).fetch_history()
+        path = folder_of(self._find_stack()) / f"{known.name}.json"
+        await asyncio.to_thread(path.write_text, history.to_json())
+        return path
+
     async def terminate(self, run: Run | str, reason: str = "") -> Run:
-        """End a run at once; its code does not notice."""
+        """End a run at once; its code does not notice. One that has ended stays as it is."""
+        from temporalio.service import RPCError
+
         known = self._find(run)
         handle = self._handle(known, await self._connect())
-        await handle.terminate(reason=reason or None)
+        with suppress(RPCError):
+            await handle.terminate(reason=reason or None)
         return await _ended(known, handle)
 
     async def links(self, run: Run | str) -> Links:
@@ -236,7 +264,7 @@ class Workflows:
         description = await client.get_workflow_handle(run.id).describe()
         if failing := await self._failing(run, description, client):
             return told_failing(failing, module)
-        return await explain_run(client, description, list(self._signals.get(run.workflow, {})))
+        return await explain_run(client, description, module, list(self._signals.get(run.workflow, {})))
 
     async def _failing(self, run: Run, description: WorkflowExecutionDescription, client: Client) -> FailingTask | None:
         return await failing_now(client, description, self._served_at.get(self._modules.get(run.workflow, "")))

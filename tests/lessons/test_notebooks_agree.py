@@ -26,6 +26,11 @@ def code_of(lesson: NotebookNode) -> list[NotebookNode]:
     return [cell for cell in lesson.cells if cell.cell_type == "code"]
 
 
+def is_file(cell: NotebookNode) -> bool:
+    """Lessons 09 and 10: the cell is a whole file, a workflow or its tests."""
+    return cell.source.startswith(("%%workflow", "%%test"))
+
+
 def tags_of(cell: NotebookNode) -> list[str]:
     return list(cell.metadata.get("tags", []))
 
@@ -38,7 +43,8 @@ def test_sources_and_notebooks_agree() -> None:
 def test_lesson_is_of_the_right_size(lesson: NotebookNode) -> None:
     lines = [len(cell.source.splitlines()) for cell in code_of(lesson)]
     assert 25 <= len(lesson.cells) <= 40
-    assert max(lines) <= 15
+    assert max(lines) <= 15 or all(is_file(cell) for cell in code_of(lesson) if len(cell.source.splitlines()) > 15)
+    assert max(lines) <= 30
     assert statistics.median(lines) <= 5
 
 
@@ -67,7 +73,7 @@ def test_something_is_run_between_each_prediction_and_its_explanation(lesson: No
 
 def test_lesson_defines_nothing(lesson: NotebookNode) -> None:
     for cell in code_of(lesson):
-        if "exercise" not in tags_of(cell):
+        if "exercise" not in tags_of(cell) and not is_file(cell):
             assert not re.search(r"^\s*(async )?(def|class) ", cell.source, re.MULTILINE), cell.source
 
 
