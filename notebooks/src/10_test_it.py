@@ -52,8 +52,8 @@ class Invoice:
 # %% [markdown]
 # ## Round 1: six days
 #
-# A cell that begins with `%%test invoice` becomes the file `test_invoice.py` beside `invoice.py`. **pytest** runs it in a
-# process of its own. Its first line stands for the imports: `pytest`, `Worker`, `Replayer` and the like.
+# A cell that begins with `%%test invoice` becomes the file `test_invoice.py` beside `invoice.py`. **pytest** runs it in
+# a process of its own. Its first line stands for the imports: `pytest`, `Worker`, `Replayer` and the like.
 #
 # `server` is a Temporal server that this test alone has.
 #
@@ -152,7 +152,9 @@ async def test_a_lost_answer_sends_no_second_invoice(server):
 # %%
 await lab.workflows.start("Invoice", "grace")
 await lab.workflows.signal("invoice", "pay")
-print(await lab.workflows.wait("invoice"))
+await lab.workflows.wait("invoice")
+
+# %%
 (await lab.workflows.save_history("invoice")).name
 
 # %%
@@ -258,8 +260,15 @@ from orderkit.lessons import lesson_10
 lesson_10.bugs_found(lab)
 
 # %% [markdown]
-# All seven are in [finding_tests.py](../orderkit/lessons/museum/finding_tests.py).
-#
+# These are ours, one for each of the seven exhibits. The kit's own tests run them, too.
+
+# %%
+from orderkit.lab import source
+from orderkit.lessons.museum import finding_tests
+
+source(finding_tests)
+
+# %% [markdown]
 # ## Recap
 #
 # - A server that skips time makes days out of milliseconds. The workflow's own clock is the server's.

@@ -6,6 +6,7 @@ The report is a file of JSON, named by ORDERKIT_TEST_REPORT.
 from __future__ import annotations
 
 import json
+import linecache
 import os
 import re
 import shutil
@@ -63,7 +64,9 @@ def _what(item: pytest.Item, call: pytest.CallInfo[None]) -> tuple[int, str]:
     assert call.excinfo is not None
     lines = [entry.lineno + 1 for entry in call.excinfo.traceback if Path(entry.path) == item.path]
     error = call.excinfo.value
-    message = str(error).partition("\n")[0]
-    if isinstance(error, AssertionError):
-        return (lines or [0])[-1], message or "assert"
-    return (lines or [0])[-1], f"{type(error).__name__}: {message}"
+    line, message = (lines or [0])[-1], str(error).partition("\n")[0]
+    if not isinstance(error, AssertionError):
+        return line, f"{type(error).__name__}: {message}"
+    if message.count("(") != message.count(")"):  # pytest tells it in several lines
+        return line, linecache.getline(str(item.path), line).strip()
+    return line, message or "assert"

@@ -24,8 +24,8 @@ HEADER = (
     "from temporalio.worker import Replayer, Worker"
 )
 _WITHIN_SECONDS = 90
-_PLUGINS = ("pytest_asyncio", "orderkit.cells.pytest_plugin", "orderkit.lessons.museum.pytest_plugin")
-_OPTIONS = ["-p", "no:cacheprovider", "-q", "-o", "asyncio_mode=auto", "-o", "addopts=", "--rootdir=."]
+_PLUGINS = ("pytest_asyncio.plugin", "orderkit.cells.pytest_plugin", "orderkit.lessons.museum.pytest_plugin")
+_SETTINGS = ("asyncio_mode=auto", "addopts=", "verbosity_assertions=2")
 
 
 class Tests:
@@ -73,7 +73,9 @@ class Tests:
                 "ORDERKIT_TEST_REPORT": str(report),
             }
             plugins = [word for plugin in _PLUGINS for word in ("-p", plugin)]
-            command = [sys.executable, "-m", "pytest", *plugins, *_OPTIONS, _file(stack, name).name]
+            settings = [word for setting in _SETTINGS for word in ("-o", setting)]
+            options = ["-q", "-p", "no:cacheprovider", *plugins, *settings, "--rootdir=."]
+            command = [sys.executable, "-m", "pytest", *options, _file(stack, name).name]
             with stack.log(f"test-{name}").open("wb") as log:
                 process = subprocess.Popen(
                     command, cwd=folder_of(stack), env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,

@@ -41,10 +41,11 @@ def test_sources_and_notebooks_agree() -> None:
 
 
 def test_lesson_is_of_the_right_size(lesson: NotebookNode) -> None:
-    lines = [len(cell.source.splitlines()) for cell in code_of(lesson)]
+    lines = [len(cell.source.splitlines()) for cell in code_of(lesson) if not is_file(cell)]
+    files = [len(cell.source.splitlines()) for cell in code_of(lesson) if is_file(cell)]
     assert 25 <= len(lesson.cells) <= 40
-    assert max(lines) <= 15 or all(is_file(cell) for cell in code_of(lesson) if len(cell.source.splitlines()) > 15)
-    assert max(lines) <= 30
+    assert max(lines) <= 15
+    assert max(files, default=0) <= 30
     assert statistics.median(lines) <= 5
 
 
