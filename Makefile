@@ -80,7 +80,7 @@ clean: ## remove what make made (not your lab's data in .orderkit)
 
 # Two installs, so that somebody at a workshop downloads only what the lab needs.
 .venv/.lab: .venv/bin/python pyproject.toml constraints.txt
-	@echo "Installing orderkit's parts into .venv (once; about 190 MB, the big ones are listed)"
+	@echo "Installing orderkit's parts into .venv (once; about 220 MB, the big ones are listed)"
 	@set -o pipefail; $(PIP) -e . | { grep --line-buffered ' MB)' || true; }
 	@touch $@
 

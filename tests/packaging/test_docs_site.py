@@ -23,6 +23,8 @@ import orderkit.lab.display
 import orderkit.lab.frame
 import orderkit.lab.lab
 import orderkit.lab.orders
+import orderkit.lab.tests
+import orderkit.lab.workflows
 import orderkit.stack.controls
 from orderkit import errors, lab
 from orderkit.cli import app
@@ -41,6 +43,8 @@ HANDED_OUT: list[ModuleType] = [
     orderkit.lab.frame,
     orderkit.lab.lab,
     orderkit.lab.orders,
+    orderkit.lab.tests,
+    orderkit.lab.workflows,
     orderkit.stack.controls,
 ]
 

@@ -40,7 +40,7 @@ def orderkit(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The command of a fresh environment that holds the wheel and nothing else.
 
     What the wheel depends on is borrowed from this environment, by a .pth file and a link to the program `temporal`: to
-    download 190 MB in a test would need a network and minutes. orderkit itself is the wheel's, which comes first.
+    download 220 MB in a test would need a network and minutes. orderkit itself is the wheel's, which comes first.
     """
     environment = tmp_path_factory.mktemp("venv")
     venv.create(environment, with_pip=False, symlinks=True)
