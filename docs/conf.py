@@ -43,6 +43,7 @@ nitpicky = True
 # The documents of other projects are not fetched: a build needs no network.
 nitpick_ignore_regex = [("py:.*", r"(?!orderkit\.lab\.|orderkit\.errors\.).*")]
 
+nb_render_error_lexer = "text"  # an error of the lab is a sentence
 nb_execution_mode = "off"
 myst_enable_extensions = ["attrs_block", "attrs_inline", "colon_fence", "deflist", "fieldlist"]
 myst_heading_anchors = 4
