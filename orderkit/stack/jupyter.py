@@ -6,7 +6,6 @@ import http.client
 import json
 import os
 import secrets
-import shutil
 import subprocess
 import sys
 import time
@@ -36,17 +35,31 @@ def shipped_notebooks() -> Path:
 
 
 def lay_notebooks(beside: Path) -> tuple[Path, list[str]]:
-    """Make sure that `beside/notebooks` has every notebook; never overwrites. Returns the folder and what was laid."""
+    """Give the learner every notebook, without outputs: in `notebooks`, or in the repository in `lessons`.
+
+    The repository's own `notebooks` keep their outputs, which tests and the site need. Never overwrites a copy. Returns
+    the folder and what was laid.
+    """
     source, folder = shipped_notebooks(), beside / "notebooks"
-    if source == folder:
-        return folder, []
+    if folder.is_dir() and folder.samefile(source):
+        folder = beside / "lessons"
     laid = []
     for notebook in sorted(source.glob("*.ipynb")):
-        if not (folder / notebook.name).exists():
+        copy = folder / notebook.name
+        if not copy.exists():
             folder.mkdir(exist_ok=True)
-            shutil.copyfile(notebook, folder / notebook.name)
+            copy.write_text(_without_outputs(notebook.read_text(encoding="utf-8")), encoding="utf-8")
             laid.append(notebook.name)
     return folder, laid
+
+
+def _without_outputs(notebook: str) -> str:
+    """Nobody predicts what they can already see."""
+    read = json.loads(notebook)
+    for cell in read["cells"]:
+        if cell["cell_type"] == "code":
+            cell |= {"outputs": [], "execution_count": None}
+    return json.dumps(read, ensure_ascii=False, indent=1) + "\n"
 
 
 def end_orphans(home: Path) -> list[str]:
