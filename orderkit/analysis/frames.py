@@ -26,16 +26,42 @@ class Row(Protocol):
         """A column's value."""
 
 
+MONEY = frozenset({"amount", "charged", "refunded", "kept"})
+
+
 class Frame(pd.DataFrame):
-    """Shown as pandas shows it, but for dollar signs, which JupyterLab would take for formulas."""
+    """Shown as pandas shows it, but for money and seconds, which get two digits, and nothing where one is missing.
+
+    Dollar signs are shown as they are: JupyterLab would take them for formulas.
+    """
 
     @property
     def _constructor(self) -> type[pd.DataFrame]:
         return type(self)
 
+    def __repr__(self) -> str:
+        return repr(with_two_digits(self))
+
     def _repr_html_(self) -> str | None:
-        shown: str | None = super()._repr_html_()  # type: ignore[misc]
+        shown: str | None = with_two_digits(self)._repr_html_()  # type: ignore[operator]
         return unformulated(shown) if shown else shown
+
+
+def with_two_digits(frame: pd.DataFrame) -> pd.DataFrame:
+    """To be shown: money as 50.90, seconds as 299.80, and nothing for a number that is missing."""
+    shown = pd.DataFrame(frame)
+    return pd.concat([_shown(column) for _, column in shown.items()], axis=1) if len(shown.columns) else shown
+
+
+def _shown(column: pd.Series[Any]) -> pd.Series[Any]:
+    name = column.name
+    if str(column.dtype) == "Int64":
+        return column.astype("string").fillna("")
+    if not pd.api.types.is_float_dtype(column.dtype) or not isinstance(name, str):
+        return column
+    if name in MONEY or name.endswith("_seconds"):
+        return column.map(lambda number: f"{number:.2f}" if number == number else "")
+    return column
 
 
 TIME = "datetime64[us, UTC]"

@@ -66,9 +66,8 @@ Found = Iterator[tuple[FindingKind, str]]
 
 def _money(order: OrderFacts) -> Found:
     """Shipped if and only if charged once."""
-    ledger = (
-        f"state {order.state}, ledger: {', '.join(f'{m.kind} {m.cents / 100:.2f}' for m in order.money) or 'empty'}"
-    )
+    entries = ", ".join(f"{m.kind} {m.cents / 100:.2f}" for m in order.money) or "empty"
+    ledger = f"state {order.state}, the payment provider's ledger: {entries}"  # the carrier has one of its own
     standing = Counter(m.key for m in order.money if m.kind == "charge")
     standing.subtract(Counter(m.key for m in order.money if m.kind == "refund"))
     if sum(count for count in standing.values() if count > 0) > 1:

@@ -13,6 +13,7 @@ from orderkit.core.steps import POLICY_STEPS, Step
 from orderkit.stack.controls import told_workers
 
 _MOST_EVENTS = 80
+_MOST_NAMES = 3
 
 
 def row_html(order: ConsoleOrder, now: datetime) -> str:
@@ -196,7 +197,9 @@ def _money(order: ConsoleOrder) -> str:
 
 def _balance(state: ConsoleState) -> str:
     balance = state.balance
-    wrong = f' <b class="okc-bad">✖ wrong: {escape(", ".join(balance.wrong[:3]))}</b>' if balance.wrong else ""
+    more = f" and {len(balance.wrong) - _MOST_NAMES} more" if len(balance.wrong) > _MOST_NAMES else ""
+    names = f"{escape(', '.join(balance.wrong[:_MOST_NAMES]))}{more}"
+    wrong = f' <b class="okc-bad">✖ wrong: {names}</b>' if balance.wrong else ""
     return (
         f'<span class="okc-balance" title="the payment provider\'s own ledger over {state.covered}; '
         f'{money(balance.open_cents)} of what it keeps is for orders that have not ended">ledger: '

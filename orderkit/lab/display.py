@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import inspect
+import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from orderkit.analysis.palette import BAD, BADGE_COLOURS, GOOD, OPEN, SIGNS
 from orderkit.contract import AttemptList, OrderStatus
 from orderkit.core.orders import OrderId, order_workflow_id
 
+_MOST_COLUMNS = 100  # of code: a longer line would be broken in the middle of a word
 _CARD = (
     "display:inline-block;min-width:30em;padding:.7em 1em;font-size:115%;line-height:1.7;"
     "border:1px solid #8A8A8A;border-left-width:.5em;border-radius:6px"
@@ -69,7 +71,9 @@ class Order:
         if self.signs:
             lines.append(" &nbsp;·&nbsp; ".join(f"{escape(step)} {signs}" for step, signs in self.signs))
         if self.last and self.last.payment:
-            lines.append(f"payment: {self.last.payment.status}, {self.last.payment.amount}")
+            payment = self.last.payment
+            amount = "" if payment.status == "voided" else f", {payment.amount}"  # nothing had gone through
+            lines.append(f"payment: {payment.status}{amount}")
         if self.reason:
             lines.append(f"why: {escape(self.reason)}")
         return f'<div style="{_CARD};border-left-color:{ground}">{"<br>".join(lines)}</div>'
@@ -214,5 +218,19 @@ class Source:
 
 
 def source(thing: Any) -> Source:
-    """The code of a function or class as it is installed here."""
-    return Source(inspect.cleandoc("\n" + inspect.getsource(thing)))
+    """The code of a function, class or module as it is installed here; a line that is too long for a notebook goes on
+    in the next one.
+    """
+    code = inspect.cleandoc("\n" + inspect.getsource(thing))
+    return Source("\n".join(part for line in code.splitlines() for part in _wrapped(line)))
+
+
+def _wrapped(line: str) -> list[str]:
+    """A line of code in parts that a notebook shows whole: broken between words, indented further, comments go on."""
+    if len(line) <= _MOST_COLUMNS:
+        return [line]
+    indent = line[: len(line) - len(line.lstrip())]
+    comment = line.lstrip().startswith("#")
+    quoted = line.lstrip().startswith(('"""', 'r"""'))
+    further = indent + ("# " if comment else "" if quoted else " " * 8)
+    return textwrap.wrap(line, _MOST_COLUMNS, subsequent_indent=further, break_long_words=False, break_on_hyphens=False)

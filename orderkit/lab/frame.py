@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from orderkit.analysis.frames import Frame
+from orderkit.analysis.frames import Frame, with_two_digits
 from orderkit.analysis.markup import escape
 from orderkit.analysis.palette import SIGNS
 
@@ -36,19 +36,14 @@ class Table(Frame):
         return f'<table style="font-size:115%"><tr>{head}</tr>{body}</table>{escape(self._more())}'
 
     def _shown(self) -> pd.DataFrame:
-        """The first rows, the index as columns where it says something, and nothing for a number that is missing."""
-        shown = pd.DataFrame(self.head(_MOST_ROWS))
+        """The first rows, with the index as columns where it says something."""
+        shown = with_two_digits(self.head(_MOST_ROWS))
         shown.columns = pd.Index([_heading(name) for name in shown.columns])
         names = list(shown.index.names)
         if any(name is not None for name in names) or not pd.api.types.is_integer_dtype(shown.index.dtype):
             headings = [_heading(name) if name is not None else "" for name in names]
             shown = shown.reset_index(names=headings, allow_duplicates=True)
-        missing = [str(dtype) == "Int64" for dtype in shown.dtypes]
-        columns = [
-            shown.iloc[:, place].astype("string").fillna("") if whole else shown.iloc[:, place]
-            for place, whole in enumerate(missing)
-        ]
-        return pd.concat(columns, axis=1) if any(missing) else shown
+        return shown
 
     def _more(self) -> str:
         return f"\n… and {len(self) - _MOST_ROWS} more rows" if len(self) > _MOST_ROWS else ""

@@ -86,8 +86,8 @@ class Tables:
         frame = await self.read(lambda reader: frames.read_ledger(reader, [order.id for order in orders]))
         if full:
             return frame
-        # A package moves no money.
-        amounts = frame["amount"].map(lambda amount: f"{amount:.2f}" if amount == amount else "")
+        # A package moves no money, and neither does a void.
+        amounts = frame["amount"].map(lambda amount: f"{amount:.2f}" if amount == amount and amount else "")
         return _short(frame.assign(amount=amounts), orders, _SHORT_LEDGER)
 
     async def failures(self, order_ids: Sequence[OrderId] | None, full: bool) -> pd.DataFrame:
@@ -108,7 +108,8 @@ class Tables:
         histories = [await self._api.history(order.id)]
         runs = sum(event.type == "CHILD_WORKFLOW_EXECUTION_STARTED" for event in histories[0].events)
         histories += [await self._api.history(order.id, run) for run in range(1, runs + 1)]
-        frame: pd.DataFrame = Frame([row for history in histories for row in history_rows(history)])
+        rows = [row for history in histories for row in history_rows(history)]
+        frame: pd.DataFrame = Frame(rows).astype({"attempt": "Int64"})
         if full:
             return frame
         bookkeeping = frame["type"].str.startswith(("WORKFLOW_TASK_", "UPSERT_WORKFLOW_SEARCH_ATTRIBUTES"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import warnings
 from html import unescape
@@ -14,10 +15,21 @@ from orderkit.analysis.charts import order_timeline
 from orderkit.analysis.frames import TIMELINE, Frame, timeline_frame
 from orderkit.analysis.markup import escape
 from orderkit.core.orders import OrderId
-from orderkit.lab.display import Audit, Order
+from orderkit.lab.display import Audit, Order, source
 from orderkit.lab.frame import Table
+from orderkit.lessons.museum import (
+    deaf_order,
+    early_news,
+    free_tea,
+    hard_deadline,
+    hasty_clerk,
+    old_label,
+    polite_cancel,
+)
 from orderkit.lessons.verdicts import Observation, Verdict
+from orderkit.workflows.order import OrderWorkflow
 
+MISSING = float("nan")
 DOLLARS = "$20 is more than $10, \\(x\\) and {$1 {$2"
 
 
@@ -123,3 +135,50 @@ def test_chart_shows_dollars_as_they_are_and_characters_without_a_font_without_a
     texts = [text.get_text() for text in chart.axes[0].texts]
     assert f"order stopped: {told}" in texts
     assert not any(text.get_parse_math() for text in [*chart.axes[0].texts, chart.axes[0].title])
+
+
+def test_money_and_seconds_have_two_digits_and_a_missing_one_is_empty() -> None:
+    frame = Frame(
+        {
+            "order": ["tea", "jug"],
+            "left_seconds": [299.795122, MISSING],
+            "kept": [50.9, 0.0],
+            "attempt": pd.array([1, None], dtype="Int64"),
+            "share": [0.08, MISSING],
+        }
+    )
+    assert repr(frame).split("\n") == [
+        "  order left_seconds   kept attempt  share",
+        "0   tea       299.80  50.90       1   0.08",
+        "1   jug                0.00            NaN",
+    ]
+    html = frame._repr_html_() or ""
+    assert "<td>50.90</td>" in html
+    assert "795122" not in html
+    assert frame["kept"].sum() == 50.9  # only what is shown is text
+
+
+def test_code_is_wrapped_between_words_and_stays_code() -> None:
+    code = str(source(long_lines))
+    assert max(map(len, code.splitlines())) <= 100
+    assert len(code.splitlines()) > len(inspect.getsource(long_lines).splitlines())
+    scope: dict[str, Any] = {}
+    exec(code, scope)
+    assert scope["long_lines"](1) == long_lines(1)
+    comments = [line for line in code.splitlines() if "one hundred columns" in line or "the comment goes on" in line]
+    assert len(comments) == 2
+    assert all(line.lstrip().startswith("# ") for line in comments)
+
+
+def long_lines(start: int) -> int:
+    """Its docstring is longer than what a notebook shows whole, so that it goes on in the next line of the cell."""
+    # This comment is longer than one hundred columns, which is the widest that fits into a cell: the comment goes on.
+    return sum([start, start + 1, start + 2, start + 3, start + 4, start + 5, start + 6, start + 7, start + 8, start])
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [polite_cancel, free_tea, old_label, deaf_order, hard_deadline, early_news, hasty_clerk, OrderWorkflow._go_forward],
+)
+def test_code_that_a_lesson_shows_fits_into_a_cell(shown: Any) -> None:
+    assert max(map(len, source(shown).code.splitlines())) <= 100
