@@ -107,6 +107,11 @@ class Lab:
         return self._target
 
     @property
+    def home(self) -> Path:
+        """The lab's folder."""
+        return self._target.settings.home
+
+    @property
     def environment(self) -> dict[str, str]:
         """The variables that lead a process to this lab's servers; none where the environment alone names them."""
         return self._stack.environment() if self._stack else {}

@@ -36,7 +36,7 @@ async def with_progress(work: Callable[[Callable[[str], None]], T], *, quiet: bo
 
 def say(text: str) -> None:
     """Show a sentence in the cell, to stay; outside of a notebook it is logged."""
-    display = _display()
+    display = displayer()
     if display is None:
         logger.warning(text)
     else:
@@ -71,7 +71,7 @@ class _LastingLine:
         self._shown = ""
 
     def show(self, text: str) -> None:
-        display = _display()
+        display = displayer()
         if display is None or text == self._shown:
             return
         self._shown = text
@@ -93,7 +93,7 @@ class _PassingLine:
         self._handle: Any = None
 
     def show(self, text: str) -> None:
-        display = _display()
+        display = displayer()
         if display is None:
             return
         if self._widget is None:
@@ -110,7 +110,7 @@ class _PassingLine:
             self._widget.close()
 
 
-def _display() -> Any:
+def displayer() -> Any:
     """IPython's, in a notebook; else None."""
     try:
         from IPython.core.getipython import get_ipython

@@ -28,7 +28,7 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> Told:
         outputs.append(bundle)
         return Handle()
 
-    monkeypatch.setattr(progress, "_display", lambda: display)
+    monkeypatch.setattr(progress, "displayer", lambda: display)
     return outputs
 
 
