@@ -45,16 +45,23 @@ class ServerControl:
     _announce: Announce = _to_nobody
     _tell: Tell = _unheard
 
-    async def kill(self, *, wait: bool = True) -> None:
+    async def kill(self, *, wait: bool = True, away_seconds: float = 0) -> None:
         """SIGKILL. Returns when the supervisor has replaced it and the new one serves, or at once without `wait`.
 
-        A server elsewhere is not killed: it is told why, and the notebook goes on.
+        The supervisor replaces it at once, or after `away_seconds`, which are waited for. A server elsewhere is not
+        killed: the cell says why, and the notebook goes on.
         """
         stack = self._stack()
         if stack.elsewhere and (why := await asyncio.to_thread(stack.elsewhere.spared, self.name)):
             self._tell(why)
             return
-        killed = await asyncio.to_thread(stack.kill, self.name)
+        killed = await asyncio.to_thread(stack.kill, self.name, restart=not away_seconds)
+        if away_seconds:
+            try:
+                async with self._announce(f"{self.name} is away for {away_seconds:g} s"):
+                    await asyncio.sleep(away_seconds)
+            finally:
+                stack.start_program(self.name)
         if wait:
             async with self._announce(f"Waiting until {self.name} serves again"):
                 await asyncio.to_thread(stack.wait_running, self.name, other_than=killed)
