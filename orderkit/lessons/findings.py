@@ -8,6 +8,8 @@ from orderkit.lab.display import Order
 from orderkit.lab.lab import Lab
 from orderkit.lessons.verdicts import Observation
 
+DEADLINE_CAME_NEAR = "deadline came near"  # as OrderWorkflow says it
+
 
 def not_started(name: str) -> Observation:
     """The cell above was left empty, or has another name in it."""
@@ -40,7 +42,10 @@ async def ended(lab: Lab, name: str) -> Order | Observation:
 
 def how(name: str, order: Order) -> str:
     """`order vase is failed, because of: …`."""
-    return f"order {name} is {order.outcome}" + (f", because of: {order.reason}" if order.reason else "")
+    reason = order.reason
+    if DEADLINE_CAME_NEAR in reason:
+        reason = reason.partition(":")[0]  # which attempt was under way then depends on the machine
+    return f"order {name} is {order.outcome}" + (f", because of: {reason}" if reason else "")
 
 
 def shipped(name: str, order: Order) -> Observation:

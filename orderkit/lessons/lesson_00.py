@@ -11,10 +11,11 @@ async def two_failed_charges(lab: Lab, name: str = "refill") -> Verdict:
     """An order whose charge fails twice, and that ships; charged once."""
     hints = (
         f'start it as in round 4, under the name "{name}", and wait for its end',
-        "faults= names a step, then what happens to its attempts 1, 2, 3 …",
-        'the third attempt of charge must go through: "charge=" and then three words, the last of them ok',
+        "faults= names a step, and then says what happens to its attempts 1, 2, 3 …",
+        'attempt 3 of charge must succeed: write "charge=" and then three words, the last of them ok',
     )
-    return verdict("two_failed_charges", await _look(lab, name), hints)
+    found = await _look(lab, name)
+    return verdict("two_failed_charges", found, hints, known=len(found) > 1)
 
 
 async def _look(lab: Lab, name: str) -> list[Observation]:
@@ -26,9 +27,9 @@ async def _look(lab: Lab, name: str) -> list[Observation]:
     failures = sum(outcome in ("failed", "timed_out", "lost") for outcome in charges)
     tries = f"charge had {attempts(len(charges))}"
     if failures == 2:
-        charge = Observation(True, f"{tries}, 2 of them in vain")
+        charge = Observation(True, f"{tries}, and 2 of them failed")
     else:
-        charge = Observation(False, f"{tries}, and {failures or 'none'} failed; make it fail twice, then go through")
+        charge = Observation(False, f"{tries}, and {failures or 'none'} failed; it should fail twice, then succeed")
     others = sorted(set(tried[tried["outcome"] != "completed"]["step"]) - {"charge"})
     only = Observation(not others, f"no other step failed{': but ' + ', '.join(others) + ' did' if others else ''}")
     history = await lab.orders.history(name, full=True)

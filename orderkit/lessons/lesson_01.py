@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 async def two_children(lab: Lab, name: str = "twins") -> Verdict:
     """An order whose first shipping fails and whose second one ships; charged once."""
     hints = (
-        f'the order is called "{name}"; the child gives up when its last step, dispatch, fails for good',
-        "the policy spec gives up after 3 attempts, budget never does; the second child's attempts count on: 4, 5 …",
-        'say nothing of a policy, and let three attempts fail, the fourth be fine: faults="dispatch=…" with four words',
+        f'the order is called "{name}"; the child gives up when all attempts of its last step, dispatch, have failed',
+        "the policy spec gives up after 3 attempts, budget never does; the second child continues with attempt 4",
+        'leave the policy out; let three attempts fail and the fourth succeed: faults="dispatch=…" with four words',
     )
     return verdict("two_children", await _look(lab, name), hints)
 

@@ -11,17 +11,19 @@ from orderkit.lessons.verdicts import Observation, Verdict, verdict
 if TYPE_CHECKING:
     import pandas as pd
 
+_MESSAGES = ("WORKFLOW_EXECUTION_SIGNALED", "WORKFLOW_EXECUTION_UPDATE_ACCEPTED")
 NOBODY = ("the timer", "no review", "nobody")
 
 
 async def moved_before_approval(lab: Lab, name: str = "gift") -> Verdict:
     """An order whose address was changed by an update, then approved by a person, and that shipped."""
     hints = (
-        f'start "{name}" as "chair" was started, and wait until it is in review, before you send anything',
-        "you hear an answer with an update, not with a signal; approve only after it",
+        f'start "{name}" as "chair" was started, and wait until it is in review; only then send a message',
+        "an update is answered, a signal is not; approve after you have the answer",
         'in this order: start, wait(until="in_review"), change_address(…, via="update"), approve, wait',
     )
-    return verdict("moved_before_approval", await _look(lab, name), hints)
+    found = await _look(lab, name)
+    return verdict("moved_before_approval", found, hints, known=len(found) > 1)
 
 
 async def _look(lab: Lab, name: str) -> list[Observation]:
@@ -39,11 +41,11 @@ async def _look(lab: Lab, name: str) -> list[Observation]:
     reviewer = _reviewer(happened)
     person = wanted(reviewer not in NOBODY, f"it was approved by {reviewer}", "a person should approve it")
     address = Observation(moved, f"its address was changed {changes} time{'s' * (changes != 1)}")
-    in_time = moved and "order_approved" in events[events.index("address_changed") :]
-    before = Observation(in_time, f"the address was {'' if in_time else 'not '}changed before the approval")
+    in_time = moved and _changed_before_approval(history)
+    before = Observation(in_time, f"the address change came {'before' if in_time else 'after'} the approval")
     asked = _sent(history, "address")
     told = "by update: you heard the answer" if asked else "not by update: nobody told you whether it worked"
-    heard = Observation(asked, f"the change came {told}" if moved else f"the change was asked for {told}")
+    heard = Observation(asked, f"the change came {told}")
     found = [shipped(name, order), person, address]
     return [*found, before, heard] if moved else found
 
@@ -55,7 +57,16 @@ def _reviewer(events: pd.DataFrame) -> str:
     return "the timer" if who == "timer" else who
 
 
+def _changed_before_approval(history: pd.DataFrame) -> bool:
+    """By Temporal's history, which has both messages as they arrived; the event order_approved is written later."""
+    names = history[history["type"].isin(_MESSAGES)]["name"].tolist()
+    change, approval = (
+        min((place for place, name in enumerate(names) if name in wanted), default=len(names))
+        for wanted in (("address", "update_address"), ("review", "approve_order"))
+    )
+    return change < approval
+
+
 def _sent(history: pd.DataFrame, name: str) -> bool:
     """Whether a message of that name is in the history."""
-    messages = history["type"].isin(["WORKFLOW_EXECUTION_SIGNALED", "WORKFLOW_EXECUTION_UPDATE_ACCEPTED"])
-    return bool((messages & (history["name"] == name)).any())
+    return bool((history["type"].isin(_MESSAGES) & (history["name"] == name)).any())

@@ -11,9 +11,9 @@ from orderkit.lessons.verdicts import Observation, Verdict, verdict
 async def patience_wins(lab: Lab, patient: str = "patient", hasty: str = "hasty") -> Verdict:
     """Two orders with the same faults and deadline: spec ships, budget fails."""
     hints = (
-        "an error costs both little, and a hang costs the patient more; which word makes an attempt late, but good?",
-        "budget gives an attempt a quarter of a second, spec 3 seconds for charge: slow(500) fits into one of them",
-        'budget tries again and again, so each attempt must be slow: "charge=" + "slow(500)," * 40 + "ok"',
+        "an error costs both policies little, a hang costs spec more; which word makes an attempt succeed, but late?",
+        "an attempt of charge may take 0.25 s with budget, 3 s with spec: slow(500) is fast enough for one of them",
+        'budget tries again and again, so every attempt must be slow: "charge=" + "slow(500)," * 40 + "ok"',
     )
     return verdict("patience_wins", await _look(lab, patient, hasty), hints)
 

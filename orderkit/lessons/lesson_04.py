@@ -4,19 +4,31 @@ from __future__ import annotations
 
 from orderkit.lab.display import Order
 from orderkit.lab.lab import Lab
-from orderkit.lessons.findings import audit_is_clean, faults_met, find, how, not_started, shipped, wanted
+from orderkit.lessons.findings import (
+    DEADLINE_CAME_NEAR,
+    audit_is_clean,
+    faults_met,
+    find,
+    how,
+    not_started,
+    shipped,
+    wanted,
+)
 from orderkit.lessons.verdicts import Observation, Verdict, verdict
+
+_POLICIES_RIGHT = "their policies are spec and budget"
 
 
 async def tortoise_and_hare(lab: Lab, slow: str = "tortoise", fast: str = "hare") -> Verdict:
     """Under the same faults and the same deadline, `spec` runs out of time and `budget` ships."""
     hints = (
         f'start "{slow}" with policy="spec" and "{fast}" with policy="budget"; everything else must be the same',
-        "a hang costs spec 3 seconds and budget a quarter of a second; but no step may hang three times: spec gives up "
-        "on it before the time is up",
+        "a hang costs spec 3 seconds and budget a quarter of a second; but if a step hangs three times, spec gives up "
+        "before the time is up",
         'try review="none", deadline=6, faults="charge=hang,hang,ok" for both; start both, then wait for both',
     )
-    return verdict("tortoise_and_hare", await _look(lab, slow, fast), hints)
+    found = await _look(lab, slow, fast)
+    return verdict("tortoise_and_hare", found, hints, known=_POLICIES_RIGHT in [finding.text for finding in found])
 
 
 async def _look(lab: Lab, slow: str, fast: str) -> list[Observation]:
@@ -26,8 +38,8 @@ async def _look(lab: Lab, slow: str, fast: str) -> list[Observation]:
         return [not_started(" and no order ".join(missing))]
     if still := [name for name, order in ((slow, tortoise), (fast, hare)) if order.outcome is None]:
         return [Observation(False, f"not ended: {', '.join(still)}; wait for it")]
-    late = tortoise.outcome == "failed" and "deadline" in tortoise.reason
-    given_up = "that is not the time, it is the number of attempts"
+    late = tortoise.outcome == "failed" and DEADLINE_CAME_NEAR in tortoise.reason
+    given_up = "it ran out of attempts, and should run out of time"
     return [
         wanted(late, how(slow, tortoise), given_up if tortoise.outcome == "failed" else "it should run out of time"),
         shipped(fast, hare),

@@ -13,11 +13,12 @@ async def paid_then_cancelled(lab: Lab, name: str = "vase") -> Verdict:
     """The order is cancelled by a person; charged once and refunded once."""
     hints = (
         f'start an order "{name}", and cancel it between charge and dispatch; all of it in one cell',
-        "an order is faster than you: give it a prepare that hangs, as in round 4",
+        "without a fault the order ships before you can cancel it: let prepare hang, as in round 4",
         f'wait for the charge, then cancel: await lab.orders.wait("{name}", until="charged"), then '
         f'await lab.orders.cancel("{name}"), then wait for the end',
     )
-    return verdict("paid_then_cancelled", await _look(lab, name), hints)
+    found = await _look(lab, name)
+    return verdict("paid_then_cancelled", found, hints, known=len(found) > 1)
 
 
 async def _look(lab: Lab, name: str) -> list[Observation]:
@@ -28,7 +29,7 @@ async def _look(lab: Lab, name: str) -> list[Observation]:
     history = await lab.orders.history(name, full=True)
     asked = Observation(bool(history["type"].isin(_MESSAGES).any()), "Temporal's history has your message")
     if not asked.ok:
-        asked = Observation(False, "Temporal's history has no message from you: nobody asked to cancel")
+        asked = Observation(False, "Temporal's history has no cancel message: nobody asked to cancel")
     kinds = (await lab.orders.ledger(name))["kind"].tolist()
     charges, refunds = kinds.count("charge"), kinds.count("refund")
     paid = took(charges)

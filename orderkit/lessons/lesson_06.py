@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 async def charged_by_the_dead(lab: Lab, name: str = "tug") -> Verdict:
     """The first charge is lost, and yet it is the one that took the money; shipped and charged once."""
     hints = (
-        "the provider must be done, the worker must not: a fault like in lesson 05, but one that hangs after the deed",
+        "the provider must have taken the money, and the worker must not answer: which fault hangs after the deed?",
         f'the fault is hang_after. Wait for the charge: await lab.orders.wait("{name}", until="charged"); then kill',
-        f'lab.orders.start("{name}", review="none", faults="charge=hang_after", deadline=60), the wait, then '
-        "lab.workers.kill(): each with await, all in one cell, since the charge hangs for 3 seconds only",
+        f'lab.orders.start("{name}", review="none", faults="charge=hang_after", deadline=60), then the wait, then '
+        "lab.workers.kill(): each with await, and all in one cell, because the attempt ends after 3 seconds",
     )
     return verdict("charged_by_the_dead", await _look(lab, name), hints)
 
@@ -46,7 +46,7 @@ def _lost(charges: pd.DataFrame) -> Observation:
     if not outcomes:
         return Observation(False, "charge was never tried")
     found = f"attempt 1 of charge is {outcomes[0].replace('_', ' ')}"
-    return Observation(False, f"{found}; it should be lost: kill its worker before it answers")
+    return Observation(False, f"{found}; it should be lost: kill the worker before the attempt ends")
 
 
 def _taken_by_the_first(charges: pd.DataFrame, taken: pd.DataFrame) -> Observation:

@@ -42,12 +42,12 @@ class Verdict:
         return f'<div style="{style}">{"<br>".join(map(escape, self._lines()))}</div>'
 
 
-def verdict(exercise: str, findings: Sequence[Observation], hints: Sequence[str]) -> Verdict:
-    """Solved, or with the next of `hints`; the last one stays."""
+def verdict(exercise: str, findings: Sequence[Observation], hints: Sequence[str], known: bool = False) -> Verdict:
+    """Solved, or with the next of `hints`; the last one stays. `known`: the findings show that hint 1 was followed."""
     if all(finding.ok for finding in findings):
         _tries.pop(exercise, None)
         return Verdict(tuple(findings))
-    _tries[exercise] += 1
+    _tries[exercise] = max(_tries[exercise], int(known)) + 1
     stage = min(_tries[exercise], len(hints))
     more = "; run the check again for another one" if stage < len(hints) else ""
     return Verdict(tuple(findings), f"Hint {stage} of {len(hints)}: {hints[stage - 1]}{more}")

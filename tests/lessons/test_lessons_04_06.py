@@ -61,7 +61,7 @@ async def test_tortoise_and_hare_gives_plainer_hints_each_time(lab: Lab) -> None
         (
             {"faults": "charge=error,error,error,ok"},
             {"policy": "budget", "faults": "charge=error,error,error,ok"},
-            "error injected into charge, attempt 3; that is not the time, it is the number of attempts",
+            "error injected into charge, attempt 3; it ran out of attempts, and should run out of time",
         ),
         (
             {"faults": "charge=error,ok"},
@@ -102,7 +102,7 @@ async def test_paid_then_cancelled_wants_a_person_to_cancel(lab: Lab) -> None:
     await lab.orders.wait("vase")
     told = repr(await lesson_05.paid_then_cancelled(lab))
     assert "✖ order vase is failed, because of: prepare: error injected into prepare, attempt 3" in told
-    assert "✖ Temporal's history has no message from you" in told
+    assert "✖ Temporal's history has no cancel message" in told
     assert "✔ the payment provider gave it back once" in told
 
 

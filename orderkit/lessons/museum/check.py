@@ -9,21 +9,22 @@ from orderkit.lessons.verdicts import Observation, Verdict, verdict
 
 CLERK = "hasty-clerk"
 _HINTS = (
-    "one attempt cannot charge twice: the first one must end badly, and Temporal must be willing to try again",
-    "an attempt that fails before it reaches the provider does no harm; which fault strikes after the deed?",
-    "charge= and the fault that is an error, but after the side effect",
+    "one attempt cannot charge twice: the first one must fail in such a way that Temporal tries again",
+    "an attempt that fails before it reaches the provider does no harm; which fault comes after the charge?",
+    "charge= and the fault that is an error after the side effect",
 )
 
 
 async def clerk_is_convicted(museum: Museum) -> Verdict:
     """Lesson 07: the last visit to the clerk shows the double charge, and OrderWorkflow passes the same faults."""
-    return verdict("clerk_is_convicted", await _clerk_is_convicted(museum), _HINTS)
+    found = await _clerk_is_convicted(museum)
+    return verdict("clerk_is_convicted", found, _HINTS, known=len(found) > 1 and found[0].ok)
 
 
 async def _clerk_is_convicted(museum: Museum) -> list[Observation]:
     visit = museum.last(CLERK)
     if visit is None or visit.faults in ("", "calm"):
-        return [Observation(False, "the clerk's last order had no faults of yours: await museum.visit(…, faults=…)")]
+        return [Observation(False, "your last visit to the clerk had no faults: await museum.visit(…, faults=…)")]
     outcomes = [outcome.replace("_", " ") for step, outcome in visit.attempts if step == "charge"]
     tried = Observation(len(outcomes) > 1, f"charge had {attempts(len(outcomes))}: {', '.join(outcomes) or 'none'}")
     taken = visit.ledger.count("charge")
