@@ -4,7 +4,9 @@
     python notebooks/build.py --check    say whether sources and notebooks agree; executes nothing
     python notebooks/build.py --fresh    also renew pictures, and outputs that nobody compares
 
-In a source (jupytext's py:percent), an exercise's code stands between `# <solution>` and `# </solution>`.
+In a source (jupytext's py:percent), an exercise's code stands between `# <solution>` and `# </solution>`. A markdown
+cell tagged `explain` is folded, so that no answer stands open under its question. `why="…"` beside
+`nbval-ignore-output` is for authors, and stays in the source.
 A second run changes nothing: where a cell is as before, and all that nbval compares of its output, its old output
 stays, with its pictures. Cell ids come from the cells' text.
 """
@@ -33,6 +35,8 @@ from orderkit.stack.tcp_ports import PREFERRED
 FOLDER = Path(__file__).parent
 SOURCES = FOLDER / "src"
 SOLUTIONS = FOLDER / "solutions"
+EXPLAIN = "explain"
+FOLDED = "<details>\n<summary><b>Explain</b></summary>\n\n{}\n\n</details>"
 SOLUTION = re.compile(r"^# <solution>\n(.*?)^# </solution>\n?", re.DOTALL | re.MULTILINE)
 PLACEHOLDER = "# your code here\n"
 IGNORED = "nbval-ignore-output"
@@ -51,6 +55,8 @@ def compose(source: Path, solved: bool) -> NotebookNode:
         seen[digest] += 1
         if cell.cell_type == "code":
             text = SOLUTION.sub(r"\1" if solved else PLACEHOLDER, f"{text}\n").strip()
+        elif EXPLAIN in cell.metadata.get("tags", []):
+            text = FOLDED.format(text)
         made = {"code": nbformat.v4.new_code_cell, "markdown": nbformat.v4.new_markdown_cell}[cell.cell_type](text)
         made.id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
         made.metadata = {"tags": list(cell.metadata["tags"])} if cell.metadata.get("tags") else {}

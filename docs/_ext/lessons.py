@@ -1,4 +1,4 @@
-"""What the site adds to a notebook: words for its charts, and a solution's title says that it is one."""
+"""What the site changes in a notebook: charts get words, solutions say that they are some, and buttons are left out."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 from orderkit.analysis import charts as functions
 from orderkit.lab.charts import Charts
 
+BUTTONS = "predictions."  # without a kernel they remember nothing
 DRAWN = re.compile(r"charts\.(\w+)\((.*?)\)|^(\w+)\(.*\)$", re.MULTILINE)
 
 
@@ -35,10 +36,14 @@ class Describe(SphinxPostTransform):
 
     def run(self, **_: Any) -> None:
         """Of the page at hand."""
-        for cell in self.document.findall(
+        cells = self.document.findall(
             lambda node: "cell" in node.get("classes", []) if isinstance(node, nodes.Element) else False
-        ):
+        )
+        for cell in list(cells):
             code = "\n".join(block.astext() for block in cell.findall(nodes.literal_block))
+            if code.startswith(BUTTONS):
+                cell.parent.remove(cell)
+                continue
             for image in cell.findall(nodes.image):
                 image["alt"] = describe(code)
 

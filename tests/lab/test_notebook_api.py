@@ -245,6 +245,17 @@ async def test_lab_of_a_target_without_a_stack_is_only_connected_to(stack: Stack
     await lab.close()
 
 
+async def test_server_that_is_killed_stays_away_as_long_as_it_is_told(lab: Lab) -> None:
+    """A timer that is due meanwhile fires when Temporal is back."""
+    await lab.orders.start("away", review_seconds=0.3, deadline=60)
+    await lab.orders.wait("away", until="in_review")
+    await lab.temporal.kill(away_seconds=1.5)
+    assert (await lab.orders.wait("away")).state == "shipped"
+    history = await lab.orders.history("away", full=True)
+    started, fired = history[history["type"].isin(["TIMER_STARTED", "TIMER_FIRED"]) & (history["name"] == "2")]["ts"]
+    assert (fired - started).total_seconds() > 1
+
+
 async def test_exercise_of_lesson_00(another_notebook: Lab) -> None:
     """Empty, wrong in the likely ways, right: each time something useful, and a plainer hint."""
     lab = another_notebook
@@ -256,7 +267,7 @@ async def test_exercise_of_lesson_00(another_notebook: Lab) -> None:
 
     await shipped(lab, "ex", "charge=error,ok")
     once = await lesson_00.two_failed_charges(lab, "ex")
-    assert "✖ charge had 2 attempts, and 1 failed; make it fail twice, then go through" in repr(once)
+    assert "✖ charge had 2 attempts, and 1 failed; it should fail twice, then succeed" in repr(once)
     assert "Hint 2 of 3" in repr(once)
 
     await shipped(lab, "ex", "charge=error,error,error")

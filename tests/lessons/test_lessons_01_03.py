@@ -19,6 +19,8 @@ from orderkit.errors import WaitExpired
 from orderkit.lab import Lab
 from orderkit.lessons import lesson_01, lesson_02, lesson_03
 from orderkit.lessons.extra_worker import hire
+from orderkit.lessons.impatient_order import ImpatientOrder
+from orderkit.lessons.replay import first_failure, replay
 from orderkit.stack.lifecycle import up
 from orderkit.stack.stack import Stack
 from orderkit.stack.status import status
@@ -76,6 +78,27 @@ async def test_two_children_says_what_is_wrong(lab: Lab, tried: dict[str, str], 
 async def test_two_children_is_content(lab: Lab) -> None:
     await ended(lab, "twins", faults="dispatch=error,error,error,ok")
     assert await lesson_01.two_children(lab)
+
+
+async def test_replay_needs_no_activity_and_changes_nothing(lab: Lab) -> None:
+    await ended(lab, "lamp", faults="charge=error,ok")
+    before = await lab.orders.ledger("lamp", full=True)
+    told = repr(await replay(lab, "lamp"))
+    assert "results of activities that it got from the history: 4" in told
+    assert (await lab.orders.ledger("lamp", full=True)).equals(before)
+
+
+async def test_sandbox_refuses_the_clock_and_the_workflow_is_gone_afterwards(lab: Lab) -> None:
+    told = await first_failure(lab, ImpatientOrder)
+    assert "RestrictedWorkflowAccessError: Cannot access datetime.datetime.now" in told
+    assert "impatient_order.py" in told
+    client = await lab.connect_temporal()
+
+    async def gone() -> bool:
+        running = "WorkflowType = 'ImpatientOrder' AND ExecutionStatus = 'Running'"
+        return not [each async for each in client.list_workflows(running)]
+
+    await until(gone, "the workflow is terminated")
 
 
 async def test_the_clerk_serves_one_queue_and_leaves_with_its_kernel_however_that_dies(lab: Lab) -> None:
@@ -202,6 +225,19 @@ async def test_moved_before_approval_misses_the_answer(lab: Lab) -> None:
     assert "✖ the change came not by update" in told
 
 
+async def test_moved_before_approval_sees_an_approval_that_came_first(lab: Lab) -> None:
+    await lab.orders.start("gift", review="human", deadline=60, faults="review=slow(400)")
+    await lab.orders.wait("gift", until="review")
+    await lab.orders.approve("gift", by="grace")  # it is noted, and counts once the review is open
+    await lab.orders.change_address("gift", ELSEWHERE, via="update")
+    await lab.orders.wait("gift")
+    events = (await lab.orders.events("gift"))["type"].tolist()
+    assert events.index("address_changed") < events.index("order_approved")
+    told = repr(await lesson_02.moved_before_approval(lab))
+    assert "✖ the address change came after the approval" in told
+    assert "Hint 2 of 3" in told  # the first one says what is right already
+
+
 async def test_moved_before_approval_misses_the_person(lab: Lab) -> None:
     await lab.orders.start("gift", review="auto", review_seconds=0.5)
     await lab.orders.wait("gift", until="in_review")
@@ -268,5 +304,7 @@ async def test_patience_wins_says_what_is_wrong(lab: Lab, tried: dict[str, Any],
     assert "Not yet." in said
 
 
-async def test_patience_wins_is_content(lab: Lab) -> None:
-    assert "Solved." in await both_ended(lab, SLOW)
+async def test_patience_wins_is_content_and_does_not_name_the_attempt_under_way(lab: Lab) -> None:
+    told = await both_ended(lab, SLOW)
+    assert "Solved." in told
+    assert "✔ order hasty, with budget, is failed, because of: the 3 s deadline came near\n" in told

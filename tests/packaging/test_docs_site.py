@@ -134,6 +134,14 @@ def test_lessons_have_the_charts_of_their_stored_outputs(site: dict[Path, Page],
         assert len(page.pictures) == charts, path.name
 
 
+def test_lessons_fold_their_explanations_and_have_no_buttons(folder: Path) -> None:
+    for path in NOTEBOOKS:
+        source = path.read_text()
+        page = (folder / path.relative_to(ROOT)).with_suffix(".html").read_text()
+        assert page.count("<summary><b>Explain</b></summary>") == source.count("<summary><b>Explain</b></summary>")
+        assert "predictions.ask" not in re.sub(r"<[^>]+>", "", page)
+
+
 def test_every_setting_is_documented(reference: dict[str, Page]) -> None:
     names = [f"ORDERKIT_{name}".upper() for name in Settings.model_fields]
     assert undocumented(reference["settings"].rows, names) == []

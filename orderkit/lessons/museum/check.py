@@ -35,5 +35,5 @@ async def _clerk_is_convicted(museum: Museum) -> list[Observation]:
         return [tried, charged, found]
     mended = await museum.mended(CLERK, visit.faults)
     also = ", ".join(mended.kinds) or "nothing"
-    acquitted = Observation(not mended.kinds, f"in OrderWorkflow, under the same faults, it found: {also}")
+    acquitted = Observation(not mended.kinds, f"in OrderWorkflow, under the same faults, the auditor found: {also}")
     return [tried, charged, found, acquitted]
