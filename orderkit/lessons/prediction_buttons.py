@@ -83,7 +83,8 @@ class Score:
             import ipywidgets as widgets
 
             first, *rounds = text.split("\n")
-            _display(widgets.HTML(f"<p><b>{first}</b></p><p style='line-height:1.7'>{'<br>'.join(rounds)}</p>"))
+            lines = "<br>".join([f"<b>{first}</b>", *rounds])
+            _display(widgets.HTML(f'<div style="font-size:115%;line-height:1.7">{lines}</div>'))
 
 
 def _title(name: str) -> str:

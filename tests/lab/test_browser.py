@@ -6,6 +6,7 @@ One file, though long: its tests share one JupyterLab and one browser.
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import shutil
@@ -261,6 +262,20 @@ def test_first_lesson_runs_to_its_end(lesson: Page, tmp_path: Path) -> None:
         assert cell > shown > cell / 2
     charts.last.evaluate("img => img.closest('.jp-Cell').scrollIntoView({block: 'start'})")
     keep_picture(lesson, "lesson", tmp_path)
+
+
+def test_prediction_is_remembered_and_its_explanation_opens(desk: Desk, lesson: Page, tmp_path: Path) -> None:
+    row = lesson.locator(".jp-CodeCell", has=lesson.locator(".cm-content", has_text="predictions.ask(1)"))
+    row.scroll_into_view_if_needed()
+    row.get_by_role("button", name="b", exact=True).click()
+    expect(row).to_contain_text("You predict b")
+    remembered = desk.folder / ".orderkit" / "predictions" / "00.json"
+    assert json.loads(remembered.read_text()) == {"1": "b"}
+    explanation = lesson.locator(".jp-MarkdownCell details").first
+    expect(explanation.get_by_text("a timer approves")).not_to_be_visible()
+    explanation.locator("summary").click()
+    expect(explanation.get_by_text("a timer approves")).to_be_visible()
+    keep_picture(lesson, "prediction", tmp_path)
 
 
 def test_console_shows_an_order_from_its_form_to_shipped(console: Page) -> None:

@@ -183,6 +183,14 @@ def test_the_balance_adds_up_and_names_what_is_wrong() -> None:
     assert state.counts == {"running": 1, "shipped": 1, "cancelled": 1, "rejected": 0, "failed": 1}
 
 
+@pytest.mark.parametrize(
+    ("orders", "told"), [(3, "wrong: A-1, A-2, A-3</b>"), (5, "wrong: A-1, A-2, A-3 and 2 more</b>")]
+)
+def test_the_head_says_how_many_more_are_wrong(orders: int, told: str) -> None:
+    wrong = [row("cancelled", order_id=f"A-{number}", charged_cents=5090) for number in range(1, orders + 1)]
+    assert told in head_html(after(Change(tuple(wrong))))
+
+
 def test_counts_sums_and_list_say_which_orders_they_cover() -> None:
     state = after(Change((row("shipped", order_id="A-1"), row("shipped", order_id="A-2"))))
     assert state.covered == "all 2 orders"
