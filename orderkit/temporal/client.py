@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from temporalio.client import Client
-from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
+from temporalio.converter import DataConverter
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.runtime import (
     LogForwardingConfig,
@@ -25,6 +25,7 @@ from temporalio.service import GrpcCompression, RetryConfig, RPCError
 from orderkit.errors import DependencyUnavailable, SettingsError
 from orderkit.settings import Settings
 from orderkit.temporal.codec import Codec
+from orderkit.temporal.failures import ShortEncodedFailures, ShortFailures
 from orderkit.temporal.inputs import InputConverter
 
 _DEFAULT_HOST = "127.0.0.1:7233"
@@ -81,10 +82,14 @@ def _prometheus(address: str) -> PrometheusConfig:
 
 def data_converter(codec_keys: tuple[bytes, ...]) -> DataConverter:
     """With a codec key: payloads and the messages of failures are encrypted. Without: plain, and errors that say so."""
-    converter = DataConverter(payload_converter_class=InputConverter, payload_codec=Codec(codec_keys))
+    converter = DataConverter(
+        payload_converter_class=InputConverter,
+        payload_codec=Codec(codec_keys),
+        failure_converter_class=ShortFailures,
+    )
     if not codec_keys:
         return converter
-    return dataclasses.replace(converter, failure_converter_class=DefaultFailureConverterWithEncodedAttributes)
+    return dataclasses.replace(converter, failure_converter_class=ShortEncodedFailures)
 
 
 async def connect_temporal(temporal: TemporalSettings, metrics: str | None = None) -> Client:
