@@ -220,14 +220,14 @@ from orderkit.lessons.replay import first_failure, replay
 await replay(lab, "lamp")
 
 # %% [markdown] tags=["explain"]
-# **a.** The workflow's code ran again. Its activities did not: their results are in the history, those of the two that
-# the child ran in the child's.
+# **a.** The workflow's code ran again. Its activities did not: their results are in the history. (The child ran the two
+# other activities, and has their results in a history of its own.)
 #
 # So a workflow must make the same decisions each time it runs. If it asked for another step than the history has, it
 # could not go on.
 
 # %% [markdown]
-# This workflow makes its decision by the clock of the computer:
+# This workflow decides by the computer's clock:
 
 # %%
 from orderkit.lessons.impatient_order import ImpatientOrder

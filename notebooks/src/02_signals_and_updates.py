@@ -242,7 +242,7 @@ console = await lab.console()
 console
 
 # %% [markdown]
-# Are no widgets shown where you are? Here is the same as a table, and below it the messages to *stool*:
+# Does your front end show no widgets? Here is the same as a table. Below it are the messages to *stool*:
 
 # %% tags=["nbval-ignore-output"] why="shows every order of the lab, and what was clicked"
 display(console.table().head(6))

@@ -24,7 +24,7 @@ museum = Museum(lab)
 museum
 
 # %% [markdown]
-# These are the exhibits, and what people said who had to live with them.
+# These are the exhibits. Each has a sentence by somebody who had to live with it.
 #
 # `await museum.visit("…")` runs a new order through one of them, with faults and messages that make its bug show. Then
 # the **auditor** compares Temporal's history, our tables, and the ledgers of payment provider and carrier.

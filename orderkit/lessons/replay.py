@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import textwrap
 import uuid
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from orderkit.temporal.failing import failing_in
 from orderkit.temporal.orders import TASK_TIMEOUT
 from orderkit.workflows.order import OrderWorkflow
 
+_COLUMNS = 90
 _LOOK_SECONDS = 0.05
 _FAILS_WITHIN_SECONDS = 20.0
 
@@ -69,7 +71,7 @@ async def _failure(client: Client, handle: WorkflowHandle[object, object]) -> st
         async with asyncio.timeout(_FAILS_WITHIN_SECONDS):
             while True:
                 if failing := await failing_in(client, (await handle.describe()).raw_description):
-                    return f"the workflow task fails: {failing}"
+                    return "\n".join(textwrap.wrap(f"the workflow task fails: {failing}", _COLUMNS))
                 await asyncio.sleep(_LOOK_SECONDS)
     except TimeoutError:
         raise WaitExpired(

@@ -70,7 +70,7 @@ async def test_tortoise_and_hare_gives_plainer_hints_each_time(lab: Lab) -> None
         ),
         ({}, {}, "✖ their policies are spec and spec"),
         ({}, {"policy": "budget", "deadline": 30}, "✖ they had 6 and 30 seconds; it should be the same"),
-        ({}, {"policy": "budget", "faults": "charge=hang,error,ok"}, "✖ they met different faults in charge"),
+        ({}, {"policy": "budget", "faults": "charge=error,hang,ok"}, "✖ they met different faults in charge"),
     ],
     ids=["attempts used up", "time enough", "one policy", "two deadlines", "other faults"],
 )
