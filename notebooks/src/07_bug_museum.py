@@ -309,5 +309,5 @@ museum.answers()
 #
 # We terminated the deaf order. You can also mend its code while it waits, and it goes on.
 #
-# **Next:** `08_change_a_running_workflow`: a mended workflow reaches orders that
+# **Next:** [08_change_a_running_workflow](08_change_a_running_workflow.ipynb): a mended workflow reaches orders that
 # are running already.
