@@ -119,7 +119,7 @@ events[events["step"] == ""][["type"]]
 predictions.ask(3)
 
 # %%
-await lab.orders.start("chair", review="human", deadline=600, faults="prepare=hang,ok")
+await lab.orders.start("chair", review="human", deadline=600, faults="charge=hang,ok")
 await lab.orders.wait("chair", until="in_review")
 home = "2 Side Street, Shelbyville, IL, 62565"
 await lab.workers.stop()

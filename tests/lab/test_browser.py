@@ -264,7 +264,7 @@ def test_first_lesson_runs_to_its_end(lesson: Page, tmp_path: Path) -> None:
     keep_picture(lesson, "lesson", tmp_path)
 
 
-def test_prediction_is_remembered_and_its_explanation_opens(desk: Desk, lesson: Page, tmp_path: Path) -> None:
+def test_prediction_is_remembered_and_its_explanation_opens(desk: Desk, lesson: Page) -> None:
     row = lesson.locator(".jp-CodeCell", has=lesson.locator(".cm-content", has_text="predictions.ask(1)"))
     row.scroll_into_view_if_needed()
     row.get_by_role("button", name="b", exact=True).click()
@@ -275,7 +275,6 @@ def test_prediction_is_remembered_and_its_explanation_opens(desk: Desk, lesson: 
     expect(explanation.get_by_text("a timer approves")).not_to_be_visible()
     explanation.locator("summary").click()
     expect(explanation.get_by_text("a timer approves")).to_be_visible()
-    keep_picture(lesson, "prediction", tmp_path)
 
 
 def test_console_shows_an_order_from_its_form_to_shipped(console: Page) -> None:
