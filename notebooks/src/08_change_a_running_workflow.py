@@ -191,8 +191,8 @@ ended = {name: build for name, _, _, build in (await builds.wait(*cups)).rows}
 await lab.audit(*cups)
 
 # %% [markdown]
-# **Explain.** Where they began: nobody has changed sides. Ramp, promote and roll-back decide for **new** orders. Nobody
-# who is on the way is pulled over, so no order fails because of a deployment, and a roll-back takes less than a second.
+# **Explain.** Where they began: nobody has changed sides. Ramp, promote and roll-back decide for **new** orders. No order
+# that is on its way is touched, so none fails because of a deployment, and a roll-back takes less than a second.
 #
 # The price: an order that is on a bad build stays there, too.
 #

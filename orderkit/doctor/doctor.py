@@ -121,6 +121,7 @@ async def _check_temporal(target: Target, remedy: str, mend_ours: str) -> AsyncI
         detail = f"polled by {', '.join(names)}" if who else "no worker polls it: orders wait"
         yield Check(f"queue {queue}", bool(who), detail, mend_ours or "start a worker: orderkit up")
     yield await check_workflows(client)
+    yield await check_builds(client)
 
 
 async def check_workflows(client: Client) -> Check:
@@ -138,6 +139,21 @@ async def check_workflows(client: Client) -> Check:
     more = f"; and {len(failing) - _MOST_SHOWN} more" if len(failing) > _MOST_SHOWN else ""
     remedy = "mend the code and restart the workers, or settle an order: orderkit reconcile ORDER_ID --terminate"
     return Check("workflows", not failing, f"{detail}{more}" or f"{len(running)} orders run, none stands still", remedy)
+
+
+async def check_builds(client: Client) -> Check:
+    """Whether every build that gets orders, or has some, has a worker."""
+    from orderkit.temporal.deployments import Deployment
+
+    try:
+        deployment = Deployment(client)
+        builds, unserved = await deployment.status(), await deployment.unserved()
+    except OrderkitError as error:
+        return Check("builds", False, str(error), "try again")
+    if unserved:
+        remedy = f"start one: orderkit worker --build-id {unserved[0]}; or send orders elsewhere: orderkit deploy"
+        return Check("builds", False, f"orders wait for {', '.join(unserved)}: no worker of it runs", remedy)
+    return Check("builds", True, f"{len(builds)} known" if builds else "none; workers are not versioned")
 
 
 async def _connect(target: Target) -> Client:

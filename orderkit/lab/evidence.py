@@ -21,12 +21,15 @@ _LOOK_SECONDS = 3.0
 
 async def explain(order_id: str, api: OrderkitClient, connect: Callable[[], Awaitable[Client]]) -> list[str]:
     """One sentence a finding, the most likely cause first; at least one."""
+    from temporalio.service import RPCError
+
     found = await _servers(api)
     failing: list[str] = []
     try:
         async with asyncio.timeout(_LOOK_SECONDS):
-            failing = await _workflow(await connect(), order_workflow_id(order_id))
-    except (OrderkitError, TimeoutError):
+            client = await connect()
+            failing = await _workflow(client, order_workflow_id(order_id)) or await _build(client, order_id)
+    except (OrderkitError, RPCError, TimeoutError):
         pass  # Temporal is away: the health said so
     # A workflow whose code fails neither hears a person nor takes a step: what it waits for is beside the point.
     found += failing or await _step(order_id, api)
@@ -70,6 +73,23 @@ async def _workflow(client: Client, workflow_id: str) -> list[str]:
     except RPCError:
         return []
     return [f"the workflow task of {failing.workflow_id} fails: {failing}"] if failing else []
+
+
+async def _build(client: Client, order_id: str) -> list[str]:
+    """That the order's build has no worker; of an order that has none yet, the build that gets new orders."""
+    from orderkit.temporal.deployments import Deployment, build_of
+
+    deployment = Deployment(client)
+    unserved = await deployment.unserved()
+    if not unserved:
+        return []
+    build = build_of(await client.get_workflow_handle(order_workflow_id(order_id)).describe())
+    waits = [build] if build else [each.build_id for each in await deployment.status() if each.share]
+    return [
+        f"no worker of build {each} runs; start one: orderkit worker --build-id {each}, or: orderkit deploy"
+        for each in waits
+        if each in unserved
+    ]
 
 
 async def _step(order_id: str, api: OrderkitClient) -> list[str]:

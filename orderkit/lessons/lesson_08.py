@@ -30,6 +30,8 @@ async def release_taken_back(lab: Lab, builds: Builds, *names: str) -> Verdict:
 
 async def _look(lab: Lab, builds: Builds, names: tuple[str, ...]) -> list[Observation]:
     found = [await _order(lab, builds, name) for name in names]
+    if missing := [each for each in found if "was started" in each.text]:
+        return missing
     new = await _new_orders(builds)
     if not (all(each.ok for each in found) and new.ok):
         return [*found, new]

@@ -11,10 +11,13 @@ from support.shop import Handle, Shop, until
 from temporalio.client import Client
 
 from orderkit.benchmarks.rollout import roll_out
+from orderkit.client import OrderkitClient
 from orderkit.core.builds import UNVERSIONED
 from orderkit.core.messages import ReviewDecision
 from orderkit.core.orders import OrderId, Review
+from orderkit.doctor.doctor import check_builds
 from orderkit.errors import DeploymentRefused, OrderNotFound
+from orderkit.lab.evidence import explain
 from orderkit.store.database import Pool
 from orderkit.temporal.deployments import Deployment, build_of
 from orderkit.worker.builds import build_in
@@ -49,12 +52,19 @@ async def deployment(shop: Shop) -> AsyncIterator[Deployment]:
 
 async def open_review(shop: Shop, order_id: OrderId) -> Handle:
     handle = await shop.start(order_id, review=Review.HUMAN, deadline_seconds=120)
+    await until_in(shop, order_id)
+    return handle
 
+
+async def until_in(shop: Shop, order_id: OrderId) -> None:
     async def opened() -> bool:
         return await shop.state(order_id) == "in_review"
 
     await until(opened, f"{order_id} is in review")
-    return handle
+
+
+async def connected(shop: Shop) -> Client:
+    return shop.client
 
 
 async def builds(shop: Shop, order_id: OrderId) -> list[str]:
@@ -70,7 +80,7 @@ async def refusal(call: object) -> str:
 
 @pytest.mark.timeout(180)
 async def test_builds_from_the_first_worker_to_the_last_order(
-    shop: Shop, deployment: Deployment, order_id: OrderId
+    shop: Shop, deployment: Deployment, orderkit: OrderkitClient, order_id: OrderId
 ) -> None:
     """One test, since each step goes on where the one before has ended."""
     shares = {each.build_id: each.share for each in await deployment.status()}
@@ -114,6 +124,16 @@ async def test_builds_from_the_first_worker_to_the_last_order(
         assert await refusal(deployment.promote("green")) == (
             "no worker of build green runs; start one: orderkit worker --build-id green"
         )
+        assert (await check_builds(shop.client)).ok
+
+        await deployment.promote("blue")
+        waiting = await open_review(shop, OrderId(f"{order_id}-waiting"))
+    check = await check_builds(shop.client)
+    assert (check.ok, check.detail) == (False, "orders wait for blue: no worker of it runs")
+    told = await explain(f"{order_id}-waiting", orderkit, lambda: connected(shop))
+    assert "no worker of build blue runs; start one: orderkit worker --build-id blue, or: orderkit deploy" in told
+    await waiting.terminate()
+    await deployment.unset()
     assert await shop.findings(order_id, OrderId(f"{order_id}-old")) == []
 
     # Without any build's worker everything is as before.
