@@ -69,8 +69,8 @@ await builds.approve("teapot")
 await builds.orders("kettle", "pot", "teapot")
 
 # %% [markdown]
-# Its authors mend the signal. And since the address may have changed meanwhile, they validate the order again, after
-# the approval:
+# Its authors give the signal its type. And since the address may have changed meanwhile, after the approval they wait
+# until the change is through, and validate the order again:
 
 # %%
 from orderkit.lessons.builds import hasty
@@ -191,8 +191,8 @@ ended = {name: build for name, _, _, build in (await builds.wait(*cups)).rows}
 await lab.audit(*cups)
 
 # %% [markdown]
-# **Explain.** Where they began: nobody has changed sides. Ramp, promote and roll-back decide for **new** orders. No order
-# that is on its way is touched, so none fails because of a deployment, and a roll-back takes less than a second.
+# **Explain.** Where they began: nobody has changed sides. Ramp, promote and roll-back decide for **new** orders. No
+# order on its way is touched, so none fails because of a deployment, and a roll-back takes less than a second.
 #
 # The price: an order that is on a bad build stays there, too.
 #
@@ -226,7 +226,7 @@ await builds.result("teapot")
 
 # %%
 events = await lab.orders.events("teapot")
-events[(events["step"] == "") & (events["type"] != "workflow_failing")][["type"]]
+events[events["type"].isin(["review_opened", "address_changed", "payment_charged", "order_shipped"])][["type"]]
 
 # %% [markdown]
 # **Explain.** c. Temporal tried the failing workflow task again, this time with code that understands the signal. Both

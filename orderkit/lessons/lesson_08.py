@@ -48,7 +48,7 @@ async def _order(lab: Lab, builds: Builds, name: str) -> Observation:
     if (await handle.describe()).status is WorkflowExecutionStatus.TERMINATED:
         return Observation(False, f"the workflow of {name} was terminated; it should ship by itself")
     right = state == "shipped" and last != BAD
-    return wanted(right, f"order {name} is {state}, its last attempt was made by {last}", "it should be shipped")
+    return wanted(right, f"order {name} is {state}, on {last}", "it should be shipped")
 
 
 async def _new_orders(builds: Builds) -> Observation:

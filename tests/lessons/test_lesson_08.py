@@ -52,7 +52,7 @@ async def test_a_release_is_taken_back(lab: Lab, stack: Stack) -> None:
     assert sorted(map(label, stack.extra())) == ["extra-patched", "extra-typo"]
 
     told = await check()
-    assert "✖ order jar is in_review, its last attempt was made by typo; it should be shipped" in told
+    assert "✖ order jar is in_review, on typo; it should be shipped" in told
     assert "✖ a new order begins on typo and is in_review; it should ship" in told
     assert "Hint 2 of 3" in told
     assert (await builds.replay("jar", build="patched")).rows == (("order-jar", "yes", ""),)

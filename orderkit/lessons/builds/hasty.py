@@ -1,4 +1,4 @@
-"""Two changes at once: the signal has its type, and after the approval the order is validated again."""
+"""The signal has its type, and after the approval, when every change is through, the order is validated again."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class DeafOrder:
         """Returns how the order ended."""
         for step in (Step.RECEIVE, Step.VALIDATE, Step.REVIEW):
             await run_step(step, order)
-        await workflow.wait_condition(lambda: self._approved)
+        await workflow.wait_condition(lambda: self._approved and workflow.all_handlers_finished())
         await run_step(Step.VALIDATE, order)
         for step in (Step.CHARGE, Step.PREPARE, Step.DISPATCH, Step.SHIP):
             await run_step(step, order)

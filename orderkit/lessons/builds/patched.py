@@ -1,4 +1,4 @@
-"""The same two changes; orders that came past the new step before there was one go on without it."""
+"""The same changes; orders that came past the new step before there was one go on without it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class DeafOrder:
         """Returns how the order ended."""
         for step in (Step.RECEIVE, Step.VALIDATE, Step.REVIEW):
             await run_step(step, order)
-        await workflow.wait_condition(lambda: self._approved)
+        await workflow.wait_condition(lambda: self._approved and workflow.all_handlers_finished())
         if workflow.patched("validate-after-approval"):
             await run_step(Step.VALIDATE, order)
         for step in (Step.CHARGE, Step.PREPARE, Step.DISPATCH, Step.SHIP):

@@ -24,7 +24,6 @@ from orderkit.stack.builds import BuildWorker, start_build
 from orderkit.store.events import Reader
 from orderkit.temporal.deployments import Deployment
 from orderkit.temporal.orders import TASK_TIMEOUT
-from orderkit.worker.builds import build_in
 from orderkit.worker.reconcile import reconcile_now
 from orderkit.worker.replay import WORKFLOWS, histories_of, replay
 
@@ -111,15 +110,19 @@ class Builds:
         return await self.orders(*names)
 
     async def orders(self, *names: str) -> Listing:
-        """Where orders stand, and which build has made their first and their last attempt."""
+        """Where orders stand, and which build has decided first and last what they do, by Temporal's history."""
         reader = Reader(await self._lab.open_pool())
         rows = []
         for name in names or self._orders:
-            order_id = (await self._find(name)).id
-            row, made = await reader.order(order_id), await reader.attempts(order_id)
-            builds = [build_in(attempt["worker"]) for attempt in made] or [""]
+            order = await self._find(name)
+            row, history = await reader.order(order.id), self._client.get_workflow_handle(order.workflow_id)
+            builds = [
+                event.workflow_task_completed_event_attributes.deployment_version.build_id
+                async for event in history.fetch_history_events()
+                if event.HasField("workflow_task_completed_event_attributes")
+            ] or ["none"]
             rows.append((name, row["state"] if row else "unknown", builds[0], builds[-1]))
-        return Listing(("order", "state", "began on", "last attempt on"), tuple(rows))
+        return Listing(("order", "state", "began on", "is on"), tuple(rows))
 
     async def result(self, name: str) -> str:
         """What the workflow of an order that has ended says of it."""
