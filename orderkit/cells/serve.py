@@ -76,7 +76,7 @@ async def _serve(task: Task, answers: TextIO) -> None:
     if mistakes := [each async for each in _misfits(client, task, workflows, file)]:
         _say(answers, mistakes=[asdict(each) for each in mistakes])
         return
-    named = {"workflows": [each.__name__ for each in workflows], "activities": sorted(_name(a) for a in activities)}
+    named = {"workflows": [_type(each) for each in workflows], "activities": sorted(_name(a) for a in activities)}
     _say(answers, found=named)
     if not workflows or not await asyncio.to_thread(sys.stdin.buffer.readline):
         return
@@ -126,6 +126,10 @@ def definitions(module: ModuleType) -> tuple[list[type], list[Any]]:
 
 def _is_activity(value: object) -> bool:
     return callable(value) and hasattr(value, "__temporal_activity_definition")
+
+
+def _type(workflow: Any) -> str:
+    return str(workflow.__temporal_workflow_definition.name)
 
 
 def _name(activity: Any) -> str:

@@ -146,6 +146,9 @@ class Run:
         ended = f": {self.result!r}" if self.state == "completed" else f": {self.failure}" if self.failure else ""
         return f"Run {self.name}: {self.state.replace('_', ' ')}{ended}"
 
+    def _repr_html_(self) -> str:
+        return _told(repr(self), {"running": BADGE_COLOURS[OPEN], "completed": GOOD}.get(self.state, BAD))
+
 
 @dataclass(frozen=True)
 class Module:
@@ -165,6 +168,9 @@ class Module:
             return "\n".join(self.notes)
         served = "its worker runs" if self.workflows else "no workflow in it, so no worker"
         return "\n".join([f"{self.name}.py: {listed}; {served}", *self.notes])
+
+    def _repr_html_(self) -> str:
+        return _told(repr(self), GOOD if self.workflows or self.activities else BADGE_COLOURS[OPEN])
 
 
 @dataclass(frozen=True)
@@ -202,6 +208,15 @@ class PytestReport:
         failed = sum(result.outcome == "failed" for result in self.results)
         counted = ", ".join(f"{n} {word}" for n, word in ((failed, "failed"), (passed, "passed")) if n)
         return "\n".join([*map(str, self.results), counted or "no test in it: a test is a function called test_…"])
+
+    def _repr_html_(self) -> str:
+        return _told(repr(self), (GOOD if self else BAD) if self.results else BADGE_COLOURS[OPEN])
+
+
+def _told(text: str, colour: str) -> str:
+    """Lines of text, beside a stripe."""
+    style = f"font-size:115%;line-height:1.7;padding:.3em 1em;border-left:.5em solid {colour};white-space:pre-wrap"
+    return f'<div style="{style}">{escape(text)}</div>'
 
 
 @dataclass(frozen=True)

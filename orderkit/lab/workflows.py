@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 import asyncio
-import importlib.util
 import inspect
-import keyword
-import re
-import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -16,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orderkit.cells.check import as_module, mistakes_in, notes_on, read
-from orderkit.cells.code import Code, Function, parameters
-from orderkit.cells.mistakes import Mistake, told
-from orderkit.errors import CellRefused, LabError, WaitExpired
+from orderkit.cells.code import Function
+from orderkit.cells.mistakes import Mistake
+from orderkit.errors import LabError, WaitExpired
+from orderkit.lab.cell_code import check_arguments, module_name, refused, snake
 from orderkit.lab.cells import CellWorkers, Refused, folder_of, queue_of
 from orderkit.lab.display import Links, Module, Run
 from orderkit.lab.inputs import check_seconds
@@ -69,21 +65,22 @@ class Workflows:
         text = as_module(cell)
         code = read(text)
         if isinstance(code, Mistake):
-            raise _refused([code], text)
+            raise refused([code], text)
         if not (code.functions or code.classes):
             return Module(module, (), (), ("nothing is in it yet: write a class with @workflow.defn",))
-        module = _module_name(code, module)
+        module = module_name(code, module)
         if checked and (mistakes := mistakes_in(code)):
-            raise _refused(mistakes, text)
+            raise refused(mistakes, text)
         runs = {run.id: run.name for run in self._runs.values() if self._modules.get(run.workflow) == module}
         try:
             found = self._workers.serve(module, text, runs, replay=checked)
-        except Refused as refused:
-            raise _refused(refused.mistakes, text) from None
+        except Refused as why:
+            raise refused(why.mistakes, text) from None
         self._served_at[module] = datetime.now(UTC)
         self._modules |= dict.fromkeys(found["workflows"], module)
         for cls in code.workflows:
-            self._takes |= dict.fromkeys([cls.name], *code.decorated(cls, "temporalio.workflow.run").values())
+            for run in code.decorated(cls, "temporalio.workflow.run").values():
+                self._takes[cls.name] = run
             self._signals[cls.name] = code.decorated(cls, "temporalio.workflow.signal")
         notes = tuple(note.told(text) for note in notes_on(code))
         return Module(module, tuple(found["workflows"]), tuple(found["activities"]), notes)
@@ -114,8 +111,8 @@ class Workflows:
 
         module = self._module_of(workflow)
         if workflow in self._takes:
-            _check_arguments(f"{workflow}.run", self._takes[workflow], arguments)
-        name = name or _snake(workflow)
+            check_arguments(f"{workflow}.run", self._takes[workflow], arguments)
+        name = name or snake(workflow)
         client = await self._connect()
         number = self._numbers.get(name, 0) + 1
         while True:
@@ -143,7 +140,7 @@ class Workflows:
         if handlers and signal not in handlers:
             raise LabError(f"{known.workflow} has no signal {signal!r}; it has: {', '.join(handlers)}")
         if handlers:
-            _check_arguments(f"{known.workflow}.{signal}", handlers[signal], arguments)
+            check_arguments(f"{known.workflow}.{signal}", handlers[signal], arguments)
         await self._handle(known, await self._connect()).signal(signal, args=list(arguments))
         return f"sent: {signal}"
 
@@ -270,15 +267,6 @@ class Workflows:
         return await failing_now(client, description, self._served_at.get(self._modules.get(run.workflow, "")))
 
 
-def _check_arguments(what: str, function: Function, arguments: tuple[Any, ...]) -> None:
-    """Raises LabError where the function takes more or fewer."""
-    takes = parameters(function)
-    if function.args.vararg or len(takes) - len(function.args.defaults) <= len(arguments) <= len(takes):
-        return
-    listed = ", ".join(map(ast.unparse, takes)) or "nothing"
-    raise LabError(f"{what} takes {listed}; you gave {', '.join(map(repr, arguments)) or 'nothing'}")
-
-
 async def _ended(run: Run, handle: WorkflowHandle[Any, Any]) -> Run:
     """The run as it ended, with its result or what it failed with."""
     from temporalio.client import WorkflowFailureError
@@ -294,27 +282,3 @@ async def _ended(run: Run, handle: WorkflowHandle[Any, Any]) -> Run:
         kind = getattr(cause, "type", None) or type(cause).__name__
         message = getattr(cause, "message", str(cause))
         return Run(run.name, run.id, run.workflow, state, failure=f"{kind}: {message}" if message else kind)
-
-
-def _refused(mistakes: list[Mistake], text: str) -> CellRefused:
-    return CellRefused(told(mistakes, text), sorted({mistake.line for mistake in mistakes}))
-
-
-def _snake(name: str) -> str:
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
-
-
-def _module_name(code: Code, given: str) -> str:
-    """The file's name: as given after the magic, else after the workflow's class. Raises CellRefused."""
-    if not given and not code.workflows:
-        what = "no class in this cell has @workflow.defn"
-        instead = "@workflow.defn above the class; or, for activities alone, a name for the file: %%workflow kitchen"
-        raise _refused([Mistake(1, what, instead)], "")
-    name = given or _snake(code.workflows[0].name)
-    if not name.isidentifier() or keyword.iskeyword(name):
-        raise _refused([Mistake(1, f"{name} cannot be the name of a Python file", "%%workflow kitchen")], "")
-    if name in sys.stdlib_module_names or importlib.util.find_spec(name) is not None:
-        if given:
-            raise _refused([Mistake(1, f"Python has a module {name} already", f"%%workflow my_{name}")], "")
-        name = f"{name}_workflow"
-    return name

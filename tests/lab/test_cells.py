@@ -22,7 +22,7 @@ from orderkit.stack.processes import alive
 from orderkit.stack.stack import Stack
 from orderkit.stack.target import Target
 
-BUSY_SECONDS = 15  # on a quiet machine 2: the table in docs/how-to/your-own-workflow.md is measured there
+BUSY_SECONDS = 15  # 2 on a quiet machine: `python -m support.learner_errors` measures
 
 
 @pytest.fixture(scope="module")

@@ -142,6 +142,7 @@ CASES = [
     Case("an argument of the wrong type", cell(changed("boil, 1,", "boil, 'one',")), "and is given 'one'", 17),
     Case("start before any cell", lambda lab: lab.workflows.start("Coffee", 2), "no cell of this notebook defines"),
     Case("start without its argument", lambda lab: lab.workflows.start("Tea"), "Tea.run takes sugar: int; you gave"),
+    Case("start with a wrong type", lambda lab: lab.workflows.start("Tea", "two"), "you gave 'two'"),
     Case("an error that only a run shows", fails_in_a_run, "'Tea' object has no attribute 'gest'", 17),
     Case("an activity that raises", activity_fails, "ZeroDivisionError: division by zero"),
     Case("a signal with a typo", lambda lab: lab.workflows.signal("tea", "arived", "ada"), "no signal 'arived'"),
@@ -150,7 +151,7 @@ CASES = [
     Case("other steps while a run is open", new_order, "event 5 is ActivityTaskScheduled, where the new code", 16),
 ]  # fmt: skip
 NEEDS_OPEN_RUN = {"a signal with a typo", "a signal that nobody sends", *(case.name for case in CASES[-2:])}
-NEEDS_CELL = {"start without its argument"}
+NEEDS_CELL = {"start without its argument", "start with a wrong type"}
 
 
 async def said(lab: Lab, case: Case) -> tuple[str, list[int], float]:
@@ -164,7 +165,11 @@ async def said(lab: Lab, case: Case) -> tuple[str, list[int], float]:
         shown = repr(await case.make(lab))
         raise AssertionError(f"{case.name} went well: {shown}")
     except LabError as error:
-        return str(error), error.lines if isinstance(error, CellRefused) else [], time.monotonic() - began
+        return (
+            " ".join(str(error).split()),
+            error.lines if isinstance(error, CellRefused) else [],
+            time.monotonic() - began,
+        )
     finally:
         for name in list(lab.workflows.started):
             await lab.workflows.terminate(name)
@@ -175,7 +180,7 @@ async def _table(stack: Stack) -> None:
         print("| error | the cell says | line | seconds |\n| --- | --- | --- | --- |")
         for case in CASES:
             told, _, seconds = await said(lab, case)
-            shown = " ".join(told.replace("|", "\\|").split())
+            shown = told.replace("|", "\\|")
             print(f"| {case.name} | {shown} | {case.line or '–'} | {seconds:.2f} |", flush=True)
 
 
