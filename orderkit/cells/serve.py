@@ -1,6 +1,6 @@
 """The worker process of a cell: `python -m orderkit.cells.serve`, told what to serve in one line of its input.
 
-It answers in lines of JSON: `{"checked": …}` or `{"mistakes": […]}`; then, once it is told to go on, `{"ready": …}`. It
+It answers in lines of JSON: `{"found": …}`, or `{"mistakes": […]}` and ends; once told to go on, `{"ready": …}`. It
 ends when its input does, so with the kernel, however that dies. What the learner's code prints goes to its log.
 """
 
@@ -28,6 +28,7 @@ from orderkit.cells.modules import KeptModules
 
 if TYPE_CHECKING:
     from temporalio.client import Client, WorkflowHistory
+    from temporalio.worker import Worker
 
 _THREADS = 10  # for activities without async
 _MOST_REPLAYED = 20
@@ -71,30 +72,41 @@ async def _serve(task: Task, answers: TextIO) -> None:
     except BaseException as error:
         _say(answers, mistakes=[asdict(mistake_of(error, file))])
         return
-    _say(answers, checked=True)
     client = await _connect()
     if mistakes := [each async for each in _misfits(client, task, workflows, file)]:
         _say(answers, mistakes=[asdict(each) for each in mistakes])
         return
-    named = {"workflows": [_type(each) for each in workflows], "activities": sorted(_name(a) for a in activities)}
-    _say(answers, found=named)
-    if not workflows or not await asyncio.to_thread(sys.stdin.buffer.readline):
-        return
-    threading.Thread(target=_end_with_input, daemon=True).start()
+    with ThreadPoolExecutor(_THREADS) as threads:
+        try:
+            worker = _worker(client, task.queue, workflows, activities, threads)
+        except Exception as error:  # such as two activities of one name
+            _say(answers, mistakes=[asdict(mistake_of(error, file))])
+            return
+        found = {"workflows": [_type(each) for each in workflows], "activities": sorted(map(_name, activities))}
+        _say(answers, found=found)
+        if worker is not None and await asyncio.to_thread(sys.stdin.buffer.readline) != b"":
+            threading.Thread(target=_end_with_input, daemon=True).start()
+            async with worker:
+                _say(answers, ready=True)
+                await asyncio.Event().wait()
+
+
+def _worker(
+    client: Client, queue: str, workflows: list[type], activities: list[Any], threads: ThreadPoolExecutor
+) -> Worker | None:
+    """None where there is no workflow."""
     from temporalio.worker import Worker
 
-    with ThreadPoolExecutor(_THREADS) as threads:
-        worker = Worker(
-            client,
-            task_queue=task.queue,
-            workflows=workflows,
-            activities=activities,
-            activity_executor=threads,
-            sticky_queue_schedule_to_start_timeout=timedelta(seconds=0.2),
-        )
-        async with worker:
-            _say(answers, ready=True)
-            await asyncio.Event().wait()
+    if not workflows:
+        return None
+    return Worker(
+        client,
+        task_queue=queue,
+        workflows=workflows,
+        activities=activities,
+        activity_executor=threads,
+        sticky_queue_schedule_to_start_timeout=timedelta(seconds=0.2),
+    )
 
 
 def _end_with_input() -> None:
