@@ -99,6 +99,9 @@ class Settings(BaseSettings):
     deployment: str = Field(
         DEPLOYMENT, pattern=f"^{BUILD_ID_PATTERN}$", description="the deployment that the worker's build belongs to"
     )
+    traces: bool = Field(
+        False, description="send OpenTelemetry traces where OTEL_EXPORTER_OTLP_ENDPOINT says; needs orderkit[otel]"
+    )
 
     def codec_keys(self) -> list[bytes]:
         """Keys of the payload codec, the one that encrypts first; none: payloads stay plain. Raises SettingsError."""

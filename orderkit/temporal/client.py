@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import functools
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from temporalio.client import Client
+from temporalio.client import Client, Interceptor
 from temporalio.converter import DataConverter
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.runtime import (
@@ -92,7 +92,9 @@ def data_converter(codec_keys: tuple[bytes, ...]) -> DataConverter:
     return dataclasses.replace(converter, failure_converter_class=ShortEncodedFailures)
 
 
-async def connect_temporal(temporal: TemporalSettings, metrics: str | None = None) -> Client:
+async def connect_temporal(
+    temporal: TemporalSettings, metrics: str | None = None, interceptors: Sequence[Interceptor] = ()
+) -> Client:
     """A client for this server, which shows its process's metrics at that address; raises DependencyUnavailable."""
     runtime = _runtime(metrics)
     try:
@@ -100,6 +102,7 @@ async def connect_temporal(temporal: TemporalSettings, metrics: str | None = Non
             **temporal.connection,
             data_converter=data_converter(temporal.codec_keys),
             runtime=runtime,
+            interceptors=interceptors,
             grpc_compression=GrpcCompression.NONE,
             retry_config=RetryConfig(max_elapsed_time_millis=2_000),
         )

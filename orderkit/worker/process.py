@@ -31,6 +31,7 @@ from orderkit.store.events import PostgresAttemptLog
 from orderkit.store.orders import PostgresOrders
 from orderkit.store.world import SimulatedCarrier, SimulatedPaymentProvider
 from orderkit.temporal.client import TemporalSettings, connect_temporal
+from orderkit.temporal.traces import tracing
 from orderkit.temporal.workflows import TemporalWorkflows
 from orderkit.worker.activities import NoteActivities, OrderActivities, ReconcileActivities, ShippingActivities
 from orderkit.worker.attempts import RecordAttempts
@@ -152,7 +153,8 @@ async def run_worker(
     async with AsyncExitStack() as stack:
         url, size = settings.database_url.get_secret_value(), settings.database_pool_size
         pool = await _patiently(lambda: stack.enter_async_context(open_pool(url, size, current=True)), stopped)
-        client = await _patiently(lambda: connect_temporal(temporal, settings.worker_metrics), stopped)
+        spans = stack.enter_context(tracing(settings, "orderkit-worker"))
+        client = await _patiently(lambda: connect_temporal(temporal, settings.worker_metrics, spans), stopped)
         if pool is None or client is None:
             return
         for worker in make_workers(client, pool, queues, settings.worker_slots, settings.build_id, settings.deployment):
