@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -21,7 +22,8 @@ from orderkit.stack.elsewhere import Elsewhere
 from orderkit.stack.processes import alive, label, processes_of
 from orderkit.stack.stack import Stack
 from orderkit.stack.tcp_ports import LOOPBACK, TITLES, is_free, listens
-from orderkit.temporal.server import heartbeating, is_serving, pollers
+from orderkit.stack.temporal import SEARCH_ATTRIBUTES
+from orderkit.temporal.server import heartbeating, is_serving, pollers, register_keywords
 
 if TYPE_CHECKING:
     from temporalio.client import Client
@@ -122,8 +124,11 @@ class Readiness:
             self.progress(f"The schema is current ({len(applied)} migrations applied)")
 
     async def temporal(self) -> None:
-        """Temporal's frontend is healthy and has the namespace."""
+        """Temporal's frontend is healthy and has the namespace, and its lists can be searched by what orders carry."""
         await self._until("temporal", self.stack.ports.temporal, self._temporal_serves)
+        # Its own option does so for a new database only, not for a lab of an earlier version.
+        with suppress(DependencyUnavailable):  # orders do without
+            await register_keywords(await self.stack.connect_quietly(), SEARCH_ATTRIBUTES)
         self.progress(f"Temporal answers on port {self.stack.ports.temporal}, its UI is {self.stack.ui_url}")
 
     async def elsewhere(self, servers: Elsewhere, migrate: Migrate | None) -> None:

@@ -43,8 +43,9 @@ def binary() -> Path:
     return Path(found)
 
 
-# What orders are searched by; orderkit.temporal.search says what they hold.
-_SEARCH = "--search-attribute OrderState=Keyword --search-attribute OrderPolicy=Keyword "
+# Keywords that orders are searched by; orderkit.temporal.search, which takes long to import, says what they hold.
+SEARCH_ATTRIBUTES = ("OrderState", "OrderPolicy")
+_SEARCH = "".join(f"--search-attribute {name}=Keyword " for name in SEARCH_ATTRIBUTES)
 
 
 def script(ports: TcpPorts) -> str:

@@ -6,6 +6,7 @@ A server must know them first: the lab and compose register them, elsewhere whoe
 
 from __future__ import annotations
 
+import time
 import weakref
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -20,10 +21,11 @@ from orderkit.errors import MessageRefused
 POLICY = SearchAttributeKey.for_keyword("OrderPolicy")
 #: `received` until a person must decide (`in_review`) or has decided (`approved`), then how it ended.
 STATE = SearchAttributeKey.for_keyword("OrderState")
-NAMES = (STATE.name, POLICY.name)
 SEARCHED_STATES = (OrderState.RECEIVED, OrderState.IN_REVIEW, OrderState.APPROVED, *sorted(ENDS))
 
-_without: weakref.WeakSet[Client] = weakref.WeakSet()  # clients of servers that do not know them
+_AGAIN_SECONDS = 60.0
+# Clients of servers that do not know the attributes, and when to try again: somebody may have registered them.
+_without: weakref.WeakKeyDictionary[Client, float] = weakref.WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -46,14 +48,14 @@ def first_attributes(order: OrderInput) -> TypedSearchAttributes:
 async def start_searchable(
     client: Client, order: OrderInput, start: Callable[[TypedSearchAttributes], Awaitable[None]]
 ) -> None:
-    """Start it with the attributes, or without where the server does not know them: it is asked once a client."""
-    if client not in _without:
+    """Start it with the attributes, or without where the server does not know them: it is asked once a minute."""
+    if _without.get(client, 0) <= time.monotonic():
         try:
             return await start(first_attributes(order))
         except RPCError as error:
             if error.status is not RPCStatusCode.INVALID_ARGUMENT or "search attribute" not in error.message:
                 raise
-            _without.add(client)
+            _without[client] = time.monotonic() + _AGAIN_SECONDS
     return await start(TypedSearchAttributes.empty)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -116,3 +117,27 @@ async def running_workers(client: Client, since: datetime) -> list[WorkerHeartbe
         if beat.status == WorkerStatus.WORKER_STATUS_RUNNING
         and beat.heartbeat_time.ToDatetime(tzinfo=since.tzinfo) >= since
     ]
+
+
+async def register_keywords(client: Client, names: Sequence[str]) -> list[str]:
+    """Let lists be searched by these attributes; returns those that were new. Raises DependencyUnavailable."""
+    from datetime import timedelta
+
+    from temporalio.api.enums.v1 import IndexedValueType
+    from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
+    from temporalio.service import RPCError, RPCStatusCode
+
+    operator, limit = client.operator_service, timedelta(seconds=5)
+    try:
+        asked = ListSearchAttributesRequest(namespace=client.namespace)
+        known = (await operator.list_search_attributes(asked, timeout=limit)).custom_attributes
+        missing = [name for name in names if name not in known]
+        if missing:
+            kinds = dict.fromkeys(missing, IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD)
+            added = AddSearchAttributesRequest(namespace=client.namespace, search_attributes=kinds)
+            await operator.add_search_attributes(added, timeout=limit)
+    except RPCError as error:
+        if error.status is RPCStatusCode.ALREADY_EXISTS:  # another starter was quicker
+            return []
+        raise DependencyUnavailable("temporal", f"Temporal takes no search attributes: {error.message}") from error
+    return missing

@@ -15,8 +15,10 @@ from temporalio.common import SearchAttributeKey
 
 from orderkit.core.orders import OrderId, order_workflow_id
 from orderkit.errors import MessageRefused
+from orderkit.stack.temporal import SEARCH_ATTRIBUTES
 from orderkit.temporal import search
-from orderkit.temporal.search import STATE, count_orders, find_orders
+from orderkit.temporal.search import POLICY, STATE, count_orders, find_orders
+from orderkit.temporal.server import register_keywords
 
 
 async def placed(http: httpx.AsyncClient, order_id: OrderId, **body: Any) -> None:
@@ -76,11 +78,22 @@ async def test_orders_are_found_by_policy_and_state(http: httpx.AsyncClient, cli
         await find_orders(client, "OrderState = ", 1)
 
 
+async def test_a_lab_of_an_earlier_version_gets_the_attributes(client: Client) -> None:
+    assert await register_keywords(client, SEARCH_ATTRIBUTES) == []  # a new lab has them from its start
+    assert {STATE.name, POLICY.name} == set(SEARCH_ATTRIBUTES)
+    assert await register_keywords(client, ["OrderShade"]) == ["OrderShade"]
+
+    async def is_known() -> bool:
+        return await register_keywords(client, ["OrderShade"]) == []
+
+    await until(is_known, "the server knows it")
+
+
 async def test_a_server_without_the_attributes_takes_orders_all_the_same(
     http: httpx.AsyncClient, client: Client, order_id: OrderId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(search, "POLICY", SearchAttributeKey.for_keyword("NobodyRegisteredThis"))
-    monkeypatch.setattr(search, "_without", {*()})
+    monkeypatch.setattr(search, "_without", {})
     await placed(http, order_id)
     await state_is(http, order_id, "shipped")
     assert client in search._without
