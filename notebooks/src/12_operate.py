@@ -152,6 +152,13 @@ await firing(lab, until="OrderkitOrdersStranded")
 # after its deadline? So it also fires when the schedule runs and fails, or when nobody ever made it. In the real rule
 # it says `for: 3m`: the schedule gets three tries before anybody is woken.
 #
+# Doctor knows the cause:
+
+# %%
+checks = await lab.doctor()
+checks[checks["check"] == "reconcile schedule"][["ok", "check", "found"]]
+
+# %% [markdown]
 # We start the schedule again, and do not wait for the full minute:
 
 # %%

@@ -122,6 +122,7 @@ async def _check_temporal(target: Target, remedy: str, mend_ours: str) -> AsyncI
         yield Check(f"queue {queue}", bool(who), detail, mend_ours or "start a worker: orderkit up")
     yield await check_workflows(client)
     yield await check_builds(client)
+    yield await check_schedule(client)
 
 
 async def check_workflows(client: Client) -> Check:
@@ -154,6 +155,23 @@ async def check_builds(client: Client) -> Check:
         remedy = f"start one: orderkit worker --build-id {unserved[0]}; or send orders elsewhere: orderkit deploy"
         return Check("builds", False, f"orders wait for {', '.join(unserved)}: no worker of it runs", remedy)
     return Check("builds", True, f"{len(builds)} known" if builds else "none; workers are not versioned")
+
+
+async def check_schedule(client: Client) -> Check:
+    """Whether the schedule that settles stranded orders runs. The first worker makes it."""
+    from temporalio.service import RPCError, RPCStatusCode
+
+    from orderkit.workflows.reconcile import WORKFLOW_ID
+
+    name, remedy = "reconcile schedule", f"temporal schedule toggle --schedule-id {WORKFLOW_ID} --unpause"
+    try:
+        state = (await client.get_schedule_handle(WORKFLOW_ID).describe()).schedule.state
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return Check(name, True, "not made yet: the first worker makes it")
+        return Check(name, False, f"Temporal does not describe it: {error.message}", "try again")
+    note = f" ({state.note})" if state.note else ""
+    return Check(name, not state.paused, f"is paused{note}" if state.paused else "runs every minute", remedy)
 
 
 async def _connect(target: Target) -> Client:

@@ -183,7 +183,20 @@ class Lab:
         from orderkit.lab.frame import Table
 
         urls = await asyncio.to_thread(self._own_stack().metrics_urls)
-        return Table(metrics_frame({name: text for name, url in urls.items() if (text := await _scraped(url))}, begins))
+        return Table(
+            metrics_frame({name: text for name, url in urls.items() if (text := await self._scraped(url))}, begins)
+        )
+
+    async def _scraped(self, url: str) -> str:
+        import httpx
+
+        key = self._target.settings.api_key
+        headers = {"X-API-Key": key.get_secret_value()} if key and url.startswith(self._target.api_url) else {}
+        try:
+            async with httpx.AsyncClient(timeout=5, trust_env=False) as http:
+                return (await http.get(url, headers=headers)).raise_for_status().text
+        except httpx.HTTPError:
+            return ""
 
     async def doctor(self) -> pd.DataFrame:
         """What is wrong, and how to mend it. Columns: ok, check, found, what to do."""
@@ -246,16 +259,6 @@ class Lab:
         from orderkit.temporal.client import connect_temporal
 
         yield await connect_temporal(self._target.temporal)
-
-
-async def _scraped(url: str) -> str:
-    import httpx
-
-    try:
-        async with httpx.AsyncClient(timeout=5) as http:
-            return (await http.get(url)).raise_for_status().text
-    except httpx.HTTPError:
-        return ""
 
 
 async def _up(place: Place, quiet: bool) -> Stack:

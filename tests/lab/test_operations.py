@@ -20,6 +20,7 @@ from orderkit.analysis import operations
 from orderkit.lab import Lab
 from orderkit.stack.lifecycle import down, up
 from orderkit.stack.stack import Stack
+from orderkit.workflows.reconcile import WORKFLOW_ID
 
 
 @pytest.fixture(scope="module")
@@ -105,3 +106,18 @@ async def test_orders_are_searched_in_temporal(stack: Stack, lab: Lab) -> None:
         return states == {"kiln": "shipped", "vase": "failed"} and told["counts"] == {"failed": 1, "shipped": 1}
 
     await until(found, "both are in Temporal's lists with their states")
+
+
+async def test_doctor_names_a_schedule_that_is_paused(lab: Lab) -> None:
+    async def found() -> tuple[str, str, str]:
+        report = await lab.doctor()
+        row = report[report["check"] == "reconcile schedule"].iloc[0]
+        return row["ok"], row["found"], row["what to do"]
+
+    assert await found() == ("✔", "runs every minute", "")
+    schedule = (await lab.connect_temporal()).get_schedule_handle(WORKFLOW_ID)
+    await schedule.pause(note="by a test")
+    ok, detail, remedy = await found()
+    assert (ok, detail) == ("✖", "is paused (by a test)")
+    assert remedy.endswith("--schedule-id orderkit-reconcile --unpause")
+    await schedule.unpause()
