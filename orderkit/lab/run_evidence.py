@@ -25,15 +25,13 @@ async def failing_now(
     failing = await failing_in(client, description.raw_description)
     if failing is None or served_at is None:
         return failing
-    task = description.raw_description.pending_workflow_task
-    tried_at = task.started_time.ToDatetime(UTC)  # 1970 where nobody has taken it
-    if tried_at > served_at:
-        return failing if datetime.now(UTC) - tried_at > _FAILS_WITHIN else None
     handle = client.get_workflow_handle(failing.workflow_id, run_id=failing.run_id)
     async for event in handle.fetch_history_events():
-        if event.event_id == failing.event_id:
-            return failing if event.event_time.ToDatetime(UTC) > served_at else None
-    return None
+        if event.event_id == failing.event_id and event.event_time.ToDatetime(UTC) > served_at:
+            return failing
+    # Only the first failure is in the history. Has the new code been tried since, and not got on?
+    tried_at = description.raw_description.pending_workflow_task.started_time.ToDatetime(UTC)  # 1970: by nobody
+    return failing if tried_at > served_at and datetime.now(UTC) - tried_at > _FAILS_WITHIN else None
 
 
 def told_failing(failing: FailingTask, module: str) -> list[str]:

@@ -172,9 +172,9 @@ class Workflows:
             if asyncio.get_running_loop().time() > until:
                 what = f"run {known.name} has not ended within {within_seconds:g} s"
                 raise WaitExpired(what, await self._evidence(known, client))
-            if await self._failing(known, description, client):
+            if failing := await self._failing(known, description, client):
                 what = f"run {known.name} stands still: its code fails, and Temporal tries it again and again"
-                raise WaitExpired(what, await self._evidence(known, client))
+                raise WaitExpired(what, told_failing(failing, self._modules.get(known.workflow, "")))
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def history(self, run: Run | str, full: bool = False) -> pd.DataFrame:

@@ -140,6 +140,8 @@ CASES = [
     Case("the activity has no decorator", cell(changed("@activity.defn\n", "")), "boil is no activity", 16),
     Case("an argument is missing", cell(changed("boil, 1,", "boil,")), "boil takes litres: int, and is given no", 17),
     Case("an argument of the wrong type", cell(changed("boil, 1,", "boil, 'one',")), "and is given 'one'", 17),
+    Case("two activities of one name", cell(CELL + '\n@activity.defn(name="boil")\nasync def heat() -> None: ...\n'),
+         "More than one activity named boil"),
     Case("start before any cell", lambda lab: lab.workflows.start("Coffee", 2), "no cell of this notebook defines"),
     Case("start without its argument", lambda lab: lab.workflows.start("Tea"), "Tea.run takes sugar: int; you gave"),
     Case("start with a wrong type", lambda lab: lab.workflows.start("Tea", "two"), "you gave 'two'"),
