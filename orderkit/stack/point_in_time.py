@@ -27,6 +27,7 @@ from orderkit.stack.tcp_ports import LOOPBACK, another
 _CHANGES, _BASE, _BEGINS, _SECRETS = "wal", "base", "begins", "secrets.json"
 _START_SECONDS = 20.0
 _REPLAY_SECONDS = 600.0
+_GAP_SECONDS = 2.0
 
 
 @contextmanager
@@ -41,13 +42,16 @@ def archive(stack: Stack, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
         *(str(postgres.binary("pg_receivewal")), f"--directory={folder / _CHANGES}", "--synchronous"),
         f"--dbname={database.url}",
     ]
+    resumed = (folder / _BASE).exists()
     with (
-        (folder / "log").open("ab") as log,
+        (folder / "log").open("wb") as log,
         subprocess.Popen(command, env=database.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log) as stream,
     ):
         try:
             _wait(lambda: any((folder / _CHANGES).glob("*.partial")), stream, folder / "log", _START_SECONDS)
-            if not (folder / _BASE).exists():
+            if resumed:
+                _check_nothing_is_missing(folder)
+            else:
                 unfinished = folder / f"{_BASE}.unfinished"
                 shutil.rmtree(unfinished, ignore_errors=True)
                 database.run("pg_basebackup", "--checkpoint=fast", f"--pgdata={unfinished}")
@@ -58,6 +62,18 @@ def archive(stack: Stack, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
             yield stream
         finally:
             stream.terminate()
+
+
+def _check_nothing_is_missing(folder: Path) -> None:
+    """Raise LabError when the server no longer has what happened since the archive's end; it says so at once."""
+    until = time.monotonic() + _GAP_SECONDS
+    while time.monotonic() < until:
+        if "has already been removed" in (folder / "log").read_text(errors="replace"):
+            raise LabError(
+                f"the server has thrown away changes since the archive in {folder} ended: restore from it as far as it "
+                "goes, and begin another in a new folder"
+            )
+        time.sleep(0.1)
 
 
 def restore_to(folder: Path, home: Path, until: datetime | None = None) -> None:

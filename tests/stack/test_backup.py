@@ -21,7 +21,9 @@ from support.shop import until
 from orderkit.client import OrderkitClient
 from orderkit.contract import StartOrder
 from orderkit.core.faults import parse_plan
+from orderkit.errors import LabError
 from orderkit.stack.lifecycle import down, up
+from orderkit.stack.point_in_time import archive
 from orderkit.stack.stack import Stack
 
 pytestmark = pytest.mark.timeout(300)
@@ -165,3 +167,20 @@ async def test_the_second_before_a_table_was_dropped(lab: Stack, tmp_path: Path)
     finally:
         await asyncio.to_thread(down, home)
     assert "has data already" in refused(home, "db", "restore", str(folder))
+
+
+async def test_an_archive_goes_on_unless_changes_are_missing(fresh: Stack, tmp_path: Path) -> None:
+    folder = tmp_path / "archive"
+    with archive(fresh, folder):
+        pass
+    with archive(fresh, folder) as stream:  # nothing is missing yet
+        assert stream.poll() is None
+    superuser = await asyncpg.connect(fresh.superuser_url())
+    try:
+        for _ in range(2):  # now the server needs none of what the archive lacks
+            await superuser.execute("SELECT pg_switch_wal()")
+            await superuser.execute("CREATE TABLE filler AS SELECT 1 AS a; DROP TABLE filler; CHECKPOINT")
+    finally:
+        await superuser.close()
+    with pytest.raises(LabError, match="thrown away changes"), archive(fresh, folder):
+        pass
