@@ -19,6 +19,7 @@ from orderkit.cli import (
     demo,
     deploy,
     failures,
+    load,
     orders,
     policy,
     processes,
@@ -42,6 +43,7 @@ stack.add_to(app)
 audit.add_to(app)
 failures.add_to(app)
 app.command("chaos")(chaos.chaos_command)
+app.command("load")(load.load_command)
 app.command("replay")(replay.replay_command)
 processes.add_to(app)
 app.add_typer(orders.app, name="order")

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from temporalio.client import Client
 
     from orderkit.console import Console
+    from orderkit.core.faults import FaultPlan
+    from orderkit.lab.load import LoadRun
     from orderkit.store.database import Pool
 
 # Where nobody set logging up, warnings go to the cell: a pool that lost its server, which the lessons kill on purpose.
@@ -141,6 +143,29 @@ class Lab:
         """Temporal's UI and the API's page, to click on."""
         ui = self._target.settings.temporal_ui_url
         return Links({"Temporal's UI": ui, "the REST API": f"{self._target.api_url}/docs"})
+
+    async def load(
+        self,
+        name: str = "load",
+        orders: int = 50,
+        concurrency: int = 20,
+        *,
+        faults: str | FaultPlan = "calm",
+        seed: int = 0,
+        policy: str = "spec",
+        deadline: float = 120.0,
+        within_seconds: float = 300.0,
+    ) -> LoadRun:
+        """Run so many orders, `concurrency` of them open at once: `name01`, `name02` …; wait for all, and audit them.
+
+        There is no review. An interrupt starts no more, and audits what was started.
+        """
+        from orderkit.lab.load import run_load
+
+        return await run_load(
+            self.orders, self.open_pool, self.connect_temporal, name, orders, concurrency, deadline, within_seconds,
+            faults=faults, seed=seed, policy=policy, review="none",
+        )  # fmt: skip
 
     async def audit(self, *orders: Order | str) -> Audit:
         """Compare Temporal's history, the tables and the outside ledgers: of these orders, or this notebook's.

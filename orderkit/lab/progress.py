@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from html import escape
 from typing import Any, Protocol, TypeVar
 
@@ -55,6 +55,16 @@ async def passing(text: str) -> AsyncIterator[None]:
         line.end("")
 
 
+@contextmanager
+def counting() -> Iterator[Callable[[int, int, str], None]]:
+    """A bar while the block is at work: call it with how many of how many, and a sentence; nothing stays of it."""
+    line = _PassingLine()
+    try:
+        yield lambda done, whole, text: line.show(text, f'<progress value="{done}" max="{whole}"></progress> ')
+    finally:
+        line.end("")
+
+
 class _Line(Protocol):
     def show(self, text: str) -> None:
         """What is going on now."""
@@ -92,7 +102,7 @@ class _PassingLine:
         self._widget: Any = None
         self._handle: Any = None
 
-    def show(self, text: str) -> None:
+    def show(self, text: str, before: str = "") -> None:
         display = displayer()
         if display is None:
             return
@@ -102,7 +112,7 @@ class _PassingLine:
             self._widget = widgets.HTML()
             kind = "application/vnd.jupyter.widget-view+json"
             self._handle = display({kind: self._widget._repr_mimebundle_()[kind]}, raw=True, display_id=True)
-        self._widget.value = f"<p>{escape(text)}</p>"
+        self._widget.value = f"<p>{before}{escape(text)}</p>"
 
     def end(self, text: str) -> None:
         if self._widget is not None:

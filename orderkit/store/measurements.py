@@ -47,3 +47,9 @@ async def attempt_ends(pool: Pool, order_ids: Sequence[str]) -> dict[str, int]:
     """How many attempts of the orders named ended how."""
     rows = queries.attempt_ends(pool, order_ids=list(order_ids))
     return {row["outcome"]: row["attempts"] async for row in rows}
+
+
+async def attempts_made(pool: Pool, order_ids: Sequence[str]) -> tuple[int, int]:
+    """How many attempts the orders named took, and how many of them were retries."""
+    row = await queries.attempts_made(pool, order_ids=list(order_ids))
+    return row["attempts"], row["retries"]

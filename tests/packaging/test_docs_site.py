@@ -22,6 +22,7 @@ import orderkit.lab.charts
 import orderkit.lab.display
 import orderkit.lab.frame
 import orderkit.lab.lab
+import orderkit.lab.load
 import orderkit.lab.orders
 import orderkit.lab.tests
 import orderkit.lab.workflows
@@ -42,6 +43,7 @@ HANDED_OUT: list[ModuleType] = [
     orderkit.lab.display,
     orderkit.lab.frame,
     orderkit.lab.lab,
+    orderkit.lab.load,
     orderkit.lab.orders,
     orderkit.lab.tests,
     orderkit.lab.workflows,
