@@ -15,7 +15,7 @@ from typing import Literal, Self
 from pydantic import Field, ModelWrapValidatorHandler, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from orderkit.core.builds import BUILD_ID_PATTERN, DEPLOYMENT
+from orderkit.core.builds import BUILD_ID_PATTERN, DEPLOYMENT, DEPLOYMENT_PATTERN
 from orderkit.errors import SettingsError
 
 HOME_FOLDER = ".orderkit"
@@ -97,7 +97,7 @@ class Settings(BaseSettings):
         description="the worker's build, for Temporal's Worker Versioning; empty: it is not versioned",
     )
     deployment: str = Field(
-        DEPLOYMENT, pattern=f"^{BUILD_ID_PATTERN}$", description="the deployment that the worker's build belongs to"
+        DEPLOYMENT, pattern=f"^{DEPLOYMENT_PATTERN}$", description="the deployment that the worker's build belongs to"
     )
     traces: bool = Field(
         False, description="send OpenTelemetry traces where OTEL_EXPORTER_OTLP_ENDPOINT says; needs orderkit[otel]"

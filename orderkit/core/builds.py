@@ -4,12 +4,14 @@ import re
 
 DEPLOYMENT = "orderkit"
 UNVERSIONED = "(no build id)"  # the workers that were started without one
-BUILD_ID_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
+BUILD_ID_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+# No dot: Temporal takes it for the deployment's end. With a slash, since the Worker Controller says namespace/name.
+DEPLOYMENT_PATTERN = r"[A-Za-z0-9][A-Za-z0-9/_-]{0,127}"
 
 
 def check_build_id(build_id: str) -> str:
-    """What is wrong with it, empty if nothing is. A dot or a colon would be taken for the deployment's end."""
+    """What is wrong with it, empty if nothing is. A colon would be taken for the deployment's end."""
     if re.fullmatch(BUILD_ID_PATTERN, build_id):
         return ""
     shown = build_id if len(build_id) <= 60 else f"{build_id[:60]}…"
-    return f"{shown!r} is no build id: use 1 to 64 letters, digits, _ or - (starting with a letter or digit)"
+    return f"{shown!r} is no build id: use 1 to 64 letters, digits, dots, _ or - (starting with a letter or digit)"

@@ -92,7 +92,7 @@ async def test_builds_from_the_first_worker_to_the_last_order(
             "deployment orderkit has no build nope; it knows blue. "
             "Start its worker first: orderkit worker --build-id nope"
         )
-        assert "is no build id" in await refusal(deployment.promote("a.b"))
+        assert "is no build id" in await refusal(deployment.promote("a:b"))
         assert await refusal(deployment.ramp("blue", 101)) == "a ramp is 0 to 100 percent, not 101"
         assert "nothing to take back" in await refusal(deployment.roll_back())
 
