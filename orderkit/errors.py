@@ -20,6 +20,7 @@ OrderkitError
 ├── MessageRefused             the order cannot honour this message now
 ├── StepRefused                the order's state forbids the step; never retried
 ├── InjectedError              a fault plan's error; retried
+├── ServiceDown                a service of the outside world does not answer; retried
 ├── Declined                   the outside world said no; never retried
 └── KeyRefused                 a voided or foreign idempotency key; never retried
 """
@@ -67,9 +68,11 @@ class CellRefused(LabError):
 class DependencyUnavailable(OrderkitError):
     """A server that orderkit needs is away."""
 
-    def __init__(self, dependency: str, message: str) -> None:
-        super().__init__(message)
+    def __init__(self, dependency: str, message: str, remedy: str = "") -> None:
+        super().__init__(f"{message}; {remedy}" if remedy else message)
         self.dependency = dependency
+        self.reason = message
+        self.remedy = remedy
 
 
 class UnsupportedDatabase(DependencyUnavailable):
@@ -131,6 +134,10 @@ class StepRefused(OrderkitError):
 
 class InjectedError(OrderkitError):
     """A fault plan made this attempt fail."""
+
+
+class ServiceDown(OrderkitError):
+    """A service of the outside world does not answer."""
 
 
 class Declined(OrderkitError):

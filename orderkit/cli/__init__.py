@@ -19,12 +19,14 @@ from orderkit.cli import (
     demo,
     deploy,
     failures,
+    kill,
     load,
     orders,
     policy,
     processes,
     replay,
     stack,
+    world,
 )
 from orderkit.cli.output import Json, answer, err
 from orderkit.errors import DependencyUnavailable, OrderkitError
@@ -45,6 +47,8 @@ failures.add_to(app)
 app.command("chaos")(chaos.chaos_command)
 app.command("load")(load.load_command)
 app.command("replay")(replay.replay_command)
+app.command("kill")(kill.kill_command)
+app.command("world")(world.world_command)
 processes.add_to(app)
 app.add_typer(orders.app, name="order")
 app.add_typer(deploy.app, name="deploy")
@@ -84,8 +88,7 @@ def run() -> None:
     try:
         app()
     except OrderkitError as error:
-        what_to_do = "; try: orderkit up, or orderkit doctor" if _lacks_advice(error) else ""
-        _fail(f"{type(error).__name__}: {error}{what_to_do}")
+        _fail(f"{type(error).__name__}: {_with_advice(error)}")
     except KeyboardInterrupt:
         err.print("interrupted")
         sys.exit(130)
@@ -97,8 +100,15 @@ def run() -> None:
         _fail(f"{type(error).__name__}: {server} refused: {error}; try: orderkit doctor")
 
 
-def _lacks_advice(error: OrderkitError) -> bool:
-    return isinstance(error, DependencyUnavailable) and "orderkit " not in str(error)
+def _with_advice(error: OrderkitError) -> str:
+    """What is wrong and what to do; nobody needs `orderkit up` while the lab's supervisor is already at work."""
+    if not isinstance(error, DependencyUnavailable) or "orderkit " in error.reason:
+        return str(error)
+    from orderkit.stack.status import comes_back
+
+    if comes_back(error.dependency):
+        return f"{error.reason}; the lab's supervisor starts it again: try once more in a few seconds"
+    return f"{error.reason}; {error.remedy or 'try: orderkit up, or orderkit doctor'}"
 
 
 def _fail(message: str) -> None:

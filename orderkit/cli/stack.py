@@ -55,8 +55,15 @@ def status_command(json: Json = False) -> None:
     lines = [(r.name, r.state, r.pid, _whole(r.uptime_seconds), round(r.memory_mb), r.url, r.problem) for r in rows]
     answer(json, [asdict(row) for row in rows], lambda: out.print(table(columns, lines)) if rows else None)
     if not rows or any(row.state != "running" for row in rows):
-        err.print("not everything runs; start what is missing: orderkit up" if rows else _NO_LAB)
+        err.print(_what_to_do({row.state for row in rows}) if rows else _NO_LAB)
         raise typer.Exit(1)
+
+
+def _what_to_do(states: set[str]) -> str:
+    """Nothing, where the supervisor is at it already."""
+    if states <= {"running", "starting", "backoff"}:
+        return "the lab's supervisor is starting what does not run yet; look again in a few seconds"
+    return "not everything runs; start what is missing: orderkit up"
 
 
 def _whole(seconds: float | None) -> int | None:

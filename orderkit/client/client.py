@@ -244,5 +244,5 @@ class OrderkitClient:
 
     def _away(self, error: httpx.TransportError) -> DependencyUnavailable:
         return DependencyUnavailable(
-            "api", f"the API at {self.base_url} does not answer ({type(error).__name__}); try: orderkit up"
+            "api", f"the API at {self.base_url} does not answer ({type(error).__name__})", "try: orderkit up"
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -55,6 +56,23 @@ def alive(process: psutil.Process) -> bool:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
         return False
+
+
+def worker_pid(worker: str) -> int | None:
+    """The pid of an attempt's worker (`host:pid`), where it is of this machine."""
+    host, _, pid = worker.rpartition(":")
+    return int(pid) if host == socket.gethostname() and pid.isdecimal() else None
+
+
+def worker_died(worker: str) -> bool:
+    """Whether an attempt's worker ran on this machine, and runs no more."""
+    pid = worker_pid(worker)
+    if pid is None:
+        return False
+    try:
+        return not alive(psutil.Process(pid))
+    except psutil.NoSuchProcess:
+        return True
 
 
 def wait_gone(processes: Iterable[psutil.Process], timeout_seconds: float) -> list[psutil.Process]:

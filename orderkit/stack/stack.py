@@ -173,6 +173,18 @@ class Stack:
             raise LabError(f"{program} (pid {process.pid}) is still there 5 s after SIGKILL")
         return process.pid
 
+    def kill_own(self, program: str) -> dict[str, int]:
+        """SIGKILL to a program of this lab's, `worker` for all that run; returns the pids that died, by name.
+
+        Raises LabError for a server elsewhere, and where nothing of the name runs.
+        """
+        if self.elsewhere and (why := self.elsewhere.spared(program)):
+            raise LabError(why)
+        names = self.workers() if program == "worker" else [program]
+        if not names:
+            raise LabError("no worker of this lab runs; start one: orderkit up")
+        return {name: self.kill(name) for name in names}
+
     def pause(self, program: str) -> int:
         """SIGSTOP to it and its children: it is there, holds what it holds, and does nothing. Returns its pid."""
         process = self._process(program)

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import psutil
 
-from orderkit.errors import LabError
+from orderkit.errors import LabError, OrderkitError
 from orderkit.stack.elsewhere import FOLDER
 from orderkit.stack.processes import label, memory_mb, processes_of
 from orderkit.stack.stack import Stack, find_stack
+from orderkit.stack.supervision import RUNNING
 from orderkit.stack.target import find_place
 from orderkit.store.urls import shown
 
@@ -51,6 +52,18 @@ def status_inside(home: Path | None = None) -> list[ProgramStatus]:
     if stack is None or not stack.alive():
         return []
     return [replace(row, name=f"{FOLDER}/{row.name}") for row in status(inside)]
+
+
+def comes_back(dependency: str) -> bool:
+    """Whether this folder's lab runs, and its supervisor starts by itself what does not answer just now."""
+    try:
+        stack = find_stack(find_place().home)
+        if stack is None or (stack.elsewhere and dependency in ("postgresql", "temporal")):
+            return False
+        program = {"postgresql": "postgres", "worker": "worker-0"}.get(dependency, dependency)
+        return stack.alive() and stack.supervisor.info(program).state in (*RUNNING, "backoff")
+    except OrderkitError:
+        return False
 
 
 def _supervised(stack: Stack) -> list[ProgramStatus]:

@@ -94,6 +94,15 @@ def find_target(home: Path | None = None) -> Target:
     return Target.of_stack(stack)
 
 
+def running_stack() -> Stack:
+    """The lab of this folder; raises LabError unless it runs."""
+    home = find_place().home
+    stack = find_stack(home) if home.is_dir() else None
+    if stack is None or not stack.alive():
+        raise LabError(f"the lab in {home} is not running; start it: orderkit up")
+    return stack
+
+
 def _find_whole_stack(home: Path) -> Stack | None:
     """None also for one whose files are damaged: whoever uses it says so."""
     try:

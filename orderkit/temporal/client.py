@@ -108,5 +108,5 @@ async def connect_temporal(
         )
     except (RuntimeError, RPCError) as error:
         raise DependencyUnavailable(
-            "temporal", f"Temporal does not answer at {temporal.address}; is the stack up? Try: orderkit up"
+            "temporal", f"Temporal does not answer at {temporal.address}", "is the stack up? Try: orderkit up"
         ) from error

@@ -69,7 +69,9 @@ class ProcessClock:
 
 def business_on(pool: Pool, slots: WorkingSlots | None = None) -> Business:
     """The business functions over PostgreSQL and the simulated outside world."""
-    return Business(PostgresOrders(pool), SimulatedPaymentProvider(pool), SimulatedCarrier(pool), ProcessClock(slots))
+    clock = ProcessClock(slots)
+    world = SimulatedPaymentProvider(pool, clock.sleep), SimulatedCarrier(pool, clock.sleep)
+    return Business(PostgresOrders(pool), *world, clock)
 
 
 def make_workers(

@@ -236,6 +236,7 @@ NEEDS_STACK = [
     ("reconcile",),
     ("db", "migrate"),
     ("db", "reset", "--yes"),
+    ("kill", "worker"),
 ]
 
 
@@ -249,7 +250,7 @@ def test_lab_that_is_down_is_said_so_and_nobody_elses_is_used(
     assert f"the lab in {tmp_path} is not running; start it: orderkit up" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", NEEDS_STACK, ids=" ".join)
+@pytest.mark.parametrize("arguments", NEEDS_STACK[:-1], ids=" ".join)
 def test_servers_that_are_away_are_named_with_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
 ) -> None:
@@ -272,6 +273,23 @@ def test_status_and_down_of_no_lab_say_so(
     assert orderkit(monkeypatch, "doctor") == 1
     assert "orderkit up" in capsys.readouterr().out
     assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("program", ["worker", "api"])
+def test_killed_program_is_named_with_its_pid_and_comes_back(
+    here: Terminal, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], program: str
+) -> None:
+    name = "worker-0" if program == "worker" else program
+    pids = {row["name"]: row["pid"] for row in here.answer("status")}
+    assert orderkit(monkeypatch, "kill", program) == 0
+    told = f"killed {name} (pid {pids[name]}) with SIGKILL; the lab's supervisor starts it again"
+    assert capsys.readouterr().out == told + "\n"
+    if program == "api":
+        assert orderkit(monkeypatch, "order", "list") == 1
+        said = capsys.readouterr().err
+        assert "starts it again: try once more" in said and "orderkit up" not in said
+    after = {row["name"]: row["pid"] for row in here.answer("up") and here.answer("status")}
+    assert after[name] not in (None, pids[name])
 
 
 def test_reset_empties_the_database_and_the_stack_goes_on(

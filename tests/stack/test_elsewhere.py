@@ -98,6 +98,8 @@ def test_up_brings_worker_and_api_only_and_every_command_reaches_the_servers(
     assert terminal.answer("order", "start", "tea", "--review", "none", "--wait")["state"] == "shipped"
     assert terminal.answer("audit", "tea") == {"orders": 1, "findings": [], "without_history": 0}
     assert terminal.answer("db", "migrate") == {"applied": []}
+    spared = terminal.run("kill", "temporal")
+    assert spared.returncode == 1 and "is not this lab's, so it was not killed" in spared.stderr
     checks = {check["name"]: check for check in terminal.answer("doctor")}
     assert "worker-0 (" in checks["queue order-tq"]["detail"]
     assert str(home) in checks["servers elsewhere"]["detail"]

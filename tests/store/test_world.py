@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import asdict, replace
 from typing import TypeVar, cast
 
 import pytest
+import pytest_asyncio
 from support.postgresql import on_newest_and_oldest
 from support.shop import Shop, until
 
 from orderkit.core.calls import RefundResult
 from orderkit.core.orders import DEFAULT_ADDRESS, OrderId, PaymentId
-from orderkit.errors import KeyRefused
+from orderkit.core.world import DOWN_SECONDS, SLOW_SECONDS, Service, ServiceState
+from orderkit.errors import Declined, KeyRefused, ServiceDown
 from orderkit.store.database import Pool
 from orderkit.store.queries import queries
-from orderkit.store.world import SimulatedCarrier, SimulatedPaymentProvider
+from orderkit.store.world import SimulatedCarrier, SimulatedPaymentProvider, read_switches, set_switch
 
 T = TypeVar("T")
 pytestmark = on_newest_and_oldest
@@ -225,3 +227,64 @@ async def test_an_answer_under_a_known_key_waits_for_the_recall_that_is_under_wa
     assert await ledger(shop, order_id) == [("dispatch", None), ("recall", None), ("refused", None)]
     kept = await shop.pool.fetchval("SELECT label_json ->> 'city' FROM world.shipments WHERE key = $1", order_id)
     assert kept == DEFAULT_ADDRESS.city
+
+
+@pytest_asyncio.fixture
+async def waits(shop: Shop) -> AsyncIterator[list[float]]:
+    """What the simulators wait, instead of waiting; afterwards both services are up again."""
+    yield []
+    for service in Service:
+        await set_switch(shop.pool, service, ServiceState.UP)
+
+
+async def test_a_service_that_is_down_does_nothing_until_it_is_up(
+    shop: Shop, order_id: OrderId, waits: list[float]
+) -> None:
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    provider, carrier = SimulatedPaymentProvider(shop.pool, sleep), SimulatedCarrier(shop.pool, sleep)
+    key = PaymentId(f"p-{order_id}")
+    for service in Service:
+        await set_switch(shop.pool, service, ServiceState.DOWN)
+    assert await read_switches(shop.pool) == dict.fromkeys(Service, ServiceState.DOWN)
+    requests: list[Callable[[], Awaitable[object]]] = [
+        lambda: provider.charge(key, order_id, 1_000),
+        lambda: provider.void(key, order_id),
+        lambda: carrier.dispatch(order_id, order_id, DEFAULT_ADDRESS),
+        lambda: carrier.recall(order_id, order_id),
+    ]
+    for request in requests:
+        with pytest.raises(ServiceDown, match="does not answer"):
+            await request()
+    assert waits == [DOWN_SECONDS] * 4 and await ledger(shop, order_id) == []
+    for service in Service:
+        await set_switch(shop.pool, service, ServiceState.SLOW)
+    for request in requests:
+        await request()
+    assert waits[4:] == [SLOW_SECONDS] * 4
+    kinds = [kind for kind, _ in await ledger(shop, order_id)]
+    assert kinds == ["charge", "refund", "dispatch", "recall"]
+
+
+async def test_a_service_that_declines_repeats_what_it_said_and_gives_back(
+    shop: Shop, order_id: OrderId, waits: list[float]
+) -> None:
+    provider, carrier, key = (
+        SimulatedPaymentProvider(shop.pool),
+        SimulatedCarrier(shop.pool),
+        PaymentId(f"p-{order_id}"),
+    )
+    await provider.charge(key, order_id, 1_000)
+    for service in Service:
+        await set_switch(shop.pool, service, ServiceState.DECLINING)
+    await provider.charge(key, order_id, 1_000)
+    with pytest.raises(Declined, match="payment provider"):
+        await provider.charge(PaymentId(f"q-{order_id}"), order_id, 1_000)
+    with pytest.raises(Declined, match="carrier"):
+        await carrier.dispatch(order_id, order_id, DEFAULT_ADDRESS)
+    assert await provider.void(key, order_id) == RefundResult(1_000, 1_000)
+    assert await ledger(shop, order_id) == [("charge", 10), ("refund", -10)]
+    other = OrderId(f"{order_id}-b")
+    assert await shop.end(await shop.start(other)) == "rejected"
+    assert await shop.findings(other) == [] and await ledger(shop, other) == [("void", 0)]
