@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from orderkit.cli.output import Json, answer, err, out, table
+from orderkit.cli.startup import lab_of_its_own
 
 if TYPE_CHECKING:
     from orderkit.chaos.run import ChaosReport
-    from orderkit.stack.stack import Stack
 
 
 def chaos_command(
@@ -44,7 +39,7 @@ def chaos_command(
 
     model = parse_plan(scenario).scenario
     reports: list[ChaosReport] = []
-    with _lab_of_its_own(lambda: len(reports) == seeds and all(report.passed for report in reports)) as stack:
+    with lab_of_its_own("chaos", lambda: len(reports) == seeds and all(report.passed for report in reports)) as stack:
         err.print(f"Temporal's UI: {stack.ui_url}")
         for each in range(seed, seed + seeds):
             plan = make_plan(each, orders, kills, pauses, seconds, model, by_hand)
@@ -57,25 +52,6 @@ def chaos_command(
     answer(json, [asdict(report) | {"passed": report.passed} for report in reports], lambda: None)
     if not all(report.passed for report in reports):
         raise typer.Exit(1)
-
-
-@contextmanager
-def _lab_of_its_own(passed: Callable[[], bool]) -> Iterator[Stack]:
-    """A fresh lab in a temporary folder; removed afterwards, or kept as evidence."""
-    from orderkit.stack.lifecycle import down, up
-
-    folder = Path(tempfile.mkdtemp(prefix="orderkit-chaos-"))
-    home = folder / ".orderkit"
-    try:
-        with err.status("Starting a lab of its own …"):
-            stack = up(home, preferred={})
-        yield stack
-    finally:
-        down(home)
-        if passed():
-            shutil.rmtree(folder)
-        else:
-            err.print(f"the lab is kept as evidence; look into it: ORDERKIT_HOME={home} orderkit up")
 
 
 def _show(report: ChaosReport) -> None:

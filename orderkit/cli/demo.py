@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orderkit.cli.orders import attempts_table
-from orderkit.cli.output import Json, answer, coloured, err, out, table
-from orderkit.cli.startup import interrupted_once, start, stop
+from orderkit.cli.orders import pid_of
+from orderkit.cli.output import STYLES, Json, answer, coloured, err, out, table
+from orderkit.cli.startup import interrupted_once, lab_of_its_own, start, stop
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rich.table import Table
 
     from orderkit.contract import AttemptList, Event, OrderStatus, StartOrder
     from orderkit.stack.stack import Stack
 
 Faults = Annotated[str, typer.Option(help="A scenario, or a script: charge=error,hang,ok; dispatch=error")]
+_LOOK_SECONDS = 0.1
 
 
 def demo_command(
@@ -27,30 +33,41 @@ def demo_command(
     seed: Annotated[int, typer.Option(help="For scenarios: another seed, other failures.")] = 0,
     order_id: Annotated[str, typer.Option(help="The order's id; a fresh one by default.")] = "",
     keep: Annotated[bool, typer.Option(help="Leave the stack running afterwards.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="In a new lab of its own, gone afterwards.")] = False,
     json: Json = False,
 ) -> None:
-    """Run one order with live progress, then show its attempts and their timings."""
+    """Run one order with live progress, then show its attempts, their timings and their workers.
+
+    ☠ appears the moment the worker dies that has an attempt in hand.
+    """
     from orderkit.cli.inputs import start_body
+
+    body = start_body(faults=faults, policy=policy, seed=seed)
+    order_id = order_id or ("demo" if fresh else f"demo-{secrets.token_hex(3)}")
+    lab: AbstractContextManager[Stack] = lab_of_its_own("demo") if fresh else _lab_of_the_folder(keep, json)
+    with interrupted_once(), lab as stack:
+        status, attempts = asyncio.run(_run(stack, order_id, body, quiet=json))
+        data = {"status": status.model_dump(mode="json"), **attempts.model_dump(mode="json")}
+        answer(json, data, lambda: _report(status, attempts))
+    if status.state != "shipped":
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _lab_of_the_folder(keep: bool, quiet: bool) -> Iterator[Stack]:
+    """The folder's lab; stopped afterwards where it did not run before."""
     from orderkit.stack.stack import find_stack
     from orderkit.stack.target import find_place
 
-    body = start_body(faults=faults, policy=policy, seed=seed)
     before = find_stack(find_place().home)
-    was_up = before is not None and before.alive()
-    order_id = order_id or f"demo-{secrets.token_hex(3)}"
-    with interrupted_once():
-        try:
-            stack = start()
-            status, attempts = asyncio.run(_run(stack, order_id, body, quiet=json))
-            data = {"status": status.model_dump(mode="json"), **attempts.model_dump(mode="json")}
-            answer(json, data, lambda: _report(status, attempts))
-        finally:
-            if not (was_up or keep):
-                stop()
-    if not json and not (was_up or keep):
-        out.print("\nThe stack was started for this demo and is stopped again; `orderkit up` keeps it.")
-    if status.state != "shipped":
-        raise typer.Exit(1)
+    stays = keep or (before is not None and before.alive())
+    try:
+        yield start(quiet=True)
+    finally:
+        if not stays:
+            stop()
+    if not (stays or quiet):
+        out.print("\nThe lab was started for this demo and is stopped again.\n`orderkit up` keeps it.")
 
 
 async def _run(stack: Stack, order_id: str, body: StartOrder, quiet: bool) -> tuple[OrderStatus, AttemptList]:
@@ -58,40 +75,74 @@ async def _run(stack: Stack, order_id: str, body: StartOrder, quiet: bool) -> tu
 
     from orderkit.client import OrderkitClient
 
+    events: list[Event] = []
     async with OrderkitClient(stack.api_url, stack.settings().api_key) as client:
         await client.start(order_id, body)
-        events: list[Event] = []
-        with Live(console=err, refresh_per_second=12, transient=True) as live:
+
+        async def read() -> None:
             async for event in client.stream(order_id, within_seconds=body.deadline + 30):
                 events.append(event)
-                if not quiet:
-                    live.update(_progress(order_id, events))
+
+        with nullcontext() if quiet else Live(console=err, auto_refresh=False, transient=True) as live:
+            reading = asyncio.create_task(read())
+            while not reading.done():
+                await asyncio.wait((reading,), timeout=_LOOK_SECONDS)
+                if live:
+                    live.update(progress(order_id, events), refresh=True)
+            await reading
         return await client.status(order_id), await client.attempts(order_id)
 
 
-def _progress(order_id: str, events: list[Event]) -> Table:
-    """One line a step: its attempts as they start and end."""
+@dataclass
+class _Try:
+    """An attempt as the live view knows it."""
+
+    attempt: int
+    worker: str
+    outcome: str | None = None
+
+
+def progress(order_id: str, events: Sequence[Event]) -> Table:
+    """One line a step: its attempts, each with its worker's pid, as they start, end, or lose their worker."""
     from orderkit.core.events import EventType
 
-    steps: dict[str, list[str]] = {}
+    steps: dict[str, list[_Try]] = {}
     states = [event.type for event in events if event.step is None]
     for event in events:
         if event.step is None:
             continue
-        marks = steps.setdefault(str(event.step), [])
+        tries = steps.setdefault(str(event.step), [])
         if event.type == EventType.STEP_STARTED:
-            marks.append("…")
-        elif marks:
-            marks[-1] = coloured(event.outcome)
-    title = f"order {order_id}: {states[-1] if states else 'starting'}"
-    drawn = table(("step", "attempts"), [], title=title)
-    for step, marks in steps.items():
-        drawn.add_row(step, "  ".join(marks))
+            tries.append(_Try(event.attempt or 0, event.worker or ""))
+        for each in tries:
+            if event.type == EventType.STEP_ENDED and each.attempt == event.attempt:
+                each.outcome = event.outcome
+    drawn = table(("step", "attempts, each with its worker's pid"), [], title=f"order {order_id}: {_state(states)}")
+    for step, tries in steps.items():
+        drawn.add_row(step, "  ".join(_mark(each, each is tries[-1]) for each in tries))
     return drawn
 
 
+def _state(types: Sequence[str]) -> str:
+    return types[-1].replace("_", " ") if types else "starting"
+
+
+def _mark(each: _Try, is_last: bool) -> str:
+    from orderkit.analysis.palette import SIGNS
+    from orderkit.stack.processes import worker_died
+
+    state = each.outcome or ("running" if is_last and not worker_died(each.worker) else "lost")
+    return f"[{STYLES[state]}]{SIGNS[state]} {pid_of(each.worker)}[/]"
+
+
 def _report(status: OrderStatus, attempts: AttemptList) -> None:
-    out.print(attempts_table(attempts))
+    from orderkit.analysis.palette import SIGNS
+
+    rows = [
+        (a.step, a.attempt, a.outcome, SIGNS[a.outcome], a.duration_seconds, pid_of(a.worker))
+        for a in attempts.attempts
+    ]
+    out.print(table(("step", "attempt", "outcome", "", "seconds", "worker's pid"), rows))
     payment = f"payment {status.payment.status} {status.payment.amount}" if status.payment else "no payment"
     why = f" ({status.stop_reason})" if status.stop_reason else ""
     out.print(f"\norder {status.order_id}: {coloured(status.state)}{why}; {payment}")

@@ -109,8 +109,16 @@ def attempts_command(order_id: OrderIdArgument, json: Json = False) -> None:
 
 def attempts_table(attempts: AttemptList) -> Table:
     """One line an attempt."""
-    rows = [(a.step, a.attempt, a.outcome, a.duration_seconds, a.error, a.workflow_id) for a in attempts.attempts]
-    return table(("step", "attempt", "outcome", "seconds", "error", "workflow"), rows)
+    rows = [
+        (a.step, a.attempt, a.outcome, a.duration_seconds, pid_of(a.worker), a.error, a.workflow_id)
+        for a in attempts.attempts
+    ]
+    return table(("step", "attempt", "outcome", "seconds", "worker's pid", "error", "workflow"), rows)
+
+
+def pid_of(worker: str | None) -> str:
+    """The pid in a worker's name, `host:pid`."""
+    return (worker or "").rpartition(":")[2]
 
 
 @app.command("list")

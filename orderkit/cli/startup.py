@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -33,6 +36,25 @@ def interrupted_once() -> Iterator[None]:
             signal.signal(each, handler)
 
 
+@contextmanager
+def lab_of_its_own(purpose: str, spent: Callable[[], bool] = lambda: True) -> Iterator[Stack]:
+    """A fresh lab in a temporary folder; removed afterwards when it is spent, else kept as evidence."""
+    from orderkit.stack.lifecycle import down, up
+
+    folder = Path(tempfile.mkdtemp(prefix=f"orderkit-{purpose}-"))
+    home = folder / ".orderkit"
+    try:
+        with err.status("Starting a lab of its own …"):
+            stack = up(home, preferred={})
+        yield stack
+    finally:
+        down(home)
+        if spent():
+            shutil.rmtree(folder)
+        else:
+            err.print(f"the lab is kept as evidence; look into it: ORDERKIT_HOME={home} orderkit up")
+
+
 def stop() -> list[str]:
     """Bring the lab down, also when the terminal is gone and can be told nothing; returns the names of what ran."""
     from orderkit.stack.jupyter import end_orphans
@@ -47,12 +69,12 @@ def stop() -> list[str]:
         return [*orphans, *down()]
 
 
-def start(workers: int = 1) -> Stack:
-    """Bring the stack up, telling what happens."""
+def start(workers: int = 1, *, quiet: bool = False) -> Stack:
+    """Bring the stack up, telling what happens; `quiet`: not which ports it took."""
     from orderkit.stack.lifecycle import up
 
     with err.status("Starting …") as status:
         stack = up(workers=workers, progress=lambda line: status.update(f"{line} …"))
-    for notice in stack.notices:
+    for notice in () if quiet else stack.notices:
         err.print(f"[yellow]note:[/] {notice}")
     return stack
