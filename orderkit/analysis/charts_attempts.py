@@ -15,6 +15,7 @@ from orderkit.analysis.palette import ATTEMPT_COLOURS
 from orderkit.analysis.style import (
     HATCHES,
     INK,
+    LABEL_PAD,
     Chart,
     count_axis,
     dots,
@@ -140,7 +141,7 @@ def _steps(attempts: pd.DataFrame) -> list[str]:
 def _step_rows(axes: Axes, steps: list[str]) -> None:
     axes.set_yticks(range(len(steps)), steps)
     axes.set_ylim(len(steps) - 0.4, -0.6)
-    axes.set_ylabel("step")
+    axes.set_ylabel("step", labelpad=LABEL_PAD)
     axes.grid(axis="y", visible=False)
 
 

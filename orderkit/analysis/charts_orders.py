@@ -13,7 +13,7 @@ from matplotlib.patches import Patch, StepPatch
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
-from orderkit.analysis.palette import BLUE, GREY, ORDER_COLOURS
+from orderkit.analysis.palette import BLUE, GREY, ORDER_COLOURS, SKY
 from orderkit.analysis.prediction import Prediction
 from orderkit.analysis.style import (
     INK,
@@ -127,7 +127,7 @@ def predicted_vs_measured(comparison: pd.DataFrame) -> Chart:
     axes = chart.subplots()
     places = np.arange(len(comparison), dtype=np.float64)
     entries: list[Artist] = []
-    for side, name, colour in ((-0.2, "predicted", GREY), (0.2, "measured", BLUE)):
+    for side, name, colour in ((-0.2, "predicted", GREY), (0.2, "measured", SKY)):
         shares = comparison[name].to_numpy()
         below = shares - comparison[f"{name}_low"].to_numpy()
         above = comparison[f"{name}_high"].to_numpy() - shares

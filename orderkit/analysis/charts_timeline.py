@@ -13,6 +13,7 @@ from orderkit.analysis.style import (
     DIM,
     HATCHES,
     INK,
+    LABEL_PAD,
     PALE,
     Chart,
     deadline_line,
@@ -22,11 +23,13 @@ from orderkit.analysis.style import (
     styled,
     swatches,
 )
-from orderkit.core.events import event_step
+from orderkit.core.events import STATE_EVENTS, event_step
+from orderkit.core.orders import ENDS
 from orderkit.core.steps import Step
 
 OTHER = "other"  # the row of events that no step wrote
 CHILD_STEPS = (Step.PREPARE, Step.DISPATCH)
+CLOSING = [str(STATE_EVENTS[state]) for state in ENDS]
 BAR_HEIGHT = 0.5
 PLOT_PIXELS = 1020  # about the width of the plot: what fits a bar is judged by it
 CHARACTER_PIXELS = 9.5  # of small text
@@ -36,9 +39,10 @@ DOTS = (0, (1, 0.6))
 
 @dataclass(frozen=True)
 class _Scale:
-    """The time axis, to tell what fits where."""
+    """The time axis, to tell what fits where. `last_seconds`: the order's end, or the last thing known of it."""
 
     end_seconds: float
+    last_seconds: float
 
     def pixels(self, seconds: float) -> float:
         return seconds / self.end_seconds * PLOT_PIXELS
@@ -59,8 +63,9 @@ def order_timeline(timeline: pd.DataFrame, deadline_seconds: float | None = None
         return no_data(title)
     attempts, events = _prepared(timeline)
     known_seconds = float(timeline["end_seconds"].max())
+    last_seconds = _last_seconds(timeline)
     near = deadline_seconds is not None and deadline_seconds <= 1.7 * known_seconds
-    scale = _Scale(1.04 * max(known_seconds, 0.05, deadline_seconds or 0.0 if near else 0.0))
+    scale = _Scale(1.04 * max(known_seconds, 0.05, deadline_seconds or 0.0 if near else 0.0), last_seconds)
     chart = new_chart()
     axes = chart.subplots()
     rows = _rows(attempts, events)
@@ -97,13 +102,20 @@ def _prepared(timeline: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Attempts with an end each, and events with their row."""
     attempts = timeline[timeline["kind"] == "attempt"].sort_values(["start_seconds", "event_id"])
     following = attempts.groupby(["name", "workflow_id"])["start_seconds"].shift(-1)
-    last = float(timeline["end_seconds"].max())
+    last = _last_seconds(timeline)
     open_ended = attempts["outcome"].isin(["lost", "running"])
-    # A hung attempt notes its end a moment after Temporal gave it up; it must not hide the next one.
+    # A hung attempt notes its end after Temporal gave it up: it must not hide the next one or outlast the order.
     ends = attempts["end_seconds"].mask(open_ended, last).clip(upper=following.fillna(last))
+    ends = ends.clip(lower=attempts["start_seconds"])
     attempts = attempts.assign(end_seconds=ends, following_seconds=following)
     events = timeline[timeline["kind"] == "event"]
     return attempts, events.assign(row=[str(event_step(name) or OTHER) for name in events["name"]])
+
+
+def _last_seconds(timeline: pd.DataFrame) -> float:
+    """When the order ended; while it has not, the last thing known."""
+    closed = timeline[timeline["name"].isin(CLOSING)]["end_seconds"]
+    return float(closed.min() if len(closed) else timeline["end_seconds"].max())
 
 
 def _rows(attempts: pd.DataFrame, events: pd.DataFrame) -> list[str]:
@@ -147,6 +159,8 @@ def _draw_attempts(axes: Axes, row: int, attempts: pd.DataFrame, scale: _Scale) 
         start, end, outcome = attempt["start_seconds"], attempt["end_seconds"], attempt["outcome"]
         short = scale.pixels(end - start) < THIN_PIXELS
         width = scale.seconds(THIN_PIXELS) if short else end - start  # a short attempt is seen, too
+        if short and start + width > scale.last_seconds:
+            start = max(0.0, scale.last_seconds - width)  # and does not seem to outlast the order
         axes.barh(
             row,
             width,
@@ -223,5 +237,5 @@ def _finish_axes(axes: Axes, rows: list[str], attempts: pd.DataFrame, scale: _Sc
     axes.set_ylim(len(rows) - 0.45, -0.55)
     axes.set_xlim(-scale.seconds(10), scale.end_seconds)
     axes.set_xlabel("seconds since the order's start")
-    axes.set_ylabel("step")
+    axes.set_ylabel("step", labelpad=LABEL_PAD)
     axes.grid(axis="y", visible=False)

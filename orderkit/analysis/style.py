@@ -24,6 +24,7 @@ from orderkit.analysis.palette import BLACK, GREY
 P = ParamSpec("P")
 
 DIM, PALE, INK = "#595959", "#E8EEF4", BLACK
+LABEL_PAD = 14  # points between words at an axis and its label
 
 # Hatches tell apart what a projector washes out.
 HATCHES = {"timed_out": "//", "cancelled": "..", "running": "xx", "open": "xx"}

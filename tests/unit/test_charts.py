@@ -19,7 +19,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
 import orderkit.analysis
-from orderkit.analysis import charts, frames, operations
+from orderkit.analysis import charts, charts_timeline, frames, operations
 from orderkit.analysis.comparison import COMPARISON, compare
 from orderkit.analysis.palette import ATTEMPT_COLOURS, ORDER_COLOURS
 from orderkit.analysis.prediction import predict
@@ -311,6 +311,16 @@ def test_a_hung_attempt_does_not_hide_the_next_one() -> None:
     assert round(begin, 2) in bar_ends(charts.order_timeline(story.timeline(), 15))
     waits = frames.retry_waits(frames.attempts_frame(story.attempts))
     assert waits["wait_seconds"].round(3).tolist() == [0, 0.05]
+
+
+@pytest.mark.parametrize("name", ["calm", "late", "stopped"])
+def test_no_bar_outlasts_its_order(name: str) -> None:
+    story = HARD[name]
+    end = max(point["end_seconds"] for point in story.points if point["name"] in charts_timeline.CLOSING)
+    timeline = story.timeline()
+    late = timeline["outcome"] == "timed_out"
+    timeline.loc[late, "end_seconds"] += 5.0  # hung attempts whose end is noted long after the order's
+    assert max(bar_ends(charts.order_timeline(timeline, 15))) <= round(end, 2)
 
 
 def test_the_deadline_is_drawn_where_it_is_near() -> None:
