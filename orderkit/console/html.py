@@ -13,7 +13,7 @@ from orderkit.core.steps import POLICY_STEPS, Step
 from orderkit.stack.controls import told_workers
 
 _MOST_EVENTS = 80
-_MOST_NAMES = 3
+_ASKS = "?"  # the review's sign while it waits
 
 
 def row_html(order: ConsoleOrder, now: datetime) -> str:
@@ -27,6 +27,13 @@ def list_head_html() -> str:
     """The steps' names over the chips."""
     names = "".join(f'<span class="okc-name"><i>{step}</i></span>' for step in POLICY_STEPS)
     return f'<div class="okc-row okc-dim">{names}<span class="okc-last">left, or end</span></div>'
+
+
+def list_signs_html() -> str:
+    """What the chips' signs mean."""
+    signs = "".join(f"<span>{sign} {outcome.replace('_', ' ')}</span>" for outcome, sign in SIGNS.items())
+    more = f"<span>{_ASKS} in review</span><span>✔2 by attempt 2</span>"
+    return f'<div class="okc-signs okc-dim">{signs}{more}</div>'
 
 
 def list_foot_html(listed: int, known: int, others: int) -> str:
@@ -45,7 +52,7 @@ def badge(state: str) -> str:
 
 
 def head_html(state: ConsoleState) -> str:
-    """Whether news is pushed, how many orders are where, and the ledger's balance."""
+    """Whether news is pushed, how many orders are where, the ledger's balance, and which orders are wrong."""
     link = (
         '<b class="okc-good">●</b> live'
         if state.trouble is None
@@ -59,7 +66,7 @@ def head_html(state: ConsoleState) -> str:
     covered = f'<span class="okc-dim">{state.covered}:</span>' if state.others else ""
     return (
         f'<div class="okc-head"><span>{link}</span>{covered}<span class="okc-counts">{counts}</span>'
-        f"{_balance(state)}</div>"
+        f"{_balance(state)}</div>{_wrong(state)}"
     )
 
 
@@ -142,9 +149,7 @@ def _chip(order: ConsoleOrder, step: str) -> str:
     outcome, attempts = progress.outcome, progress.attempts
     if step == Step.REVIEW and outcome == "completed" and order.state == OrderState.IN_REVIEW:
         title = "review: waiting for the timer or a person"
-        return (
-            f'<span class="okc-chip" style="background:{WAITING};color:#fff;font-size:11px" title="{title}">wait</span>'
-        )
+        return f'<span class="okc-chip" style="background:{WAITING};color:#fff" title="{title}">{_ASKS}</span>'
     ground = ATTEMPT_COLOURS[outcome]
     number = f"{attempts}" if attempts > 1 else ""
     title = f"{step}: {attempts} attempt{'s' * (attempts != 1)}, the last one {outcome.replace('_', ' ')}"
@@ -171,7 +176,7 @@ def _hint(order: ConsoleOrder, now: datetime) -> str:
     row = order.row
     if order.closed and row and row.closed_at:
         took = order.seconds(row.closed_at)
-        late = "" if took <= row.deadline_seconds else ' <b class="okc-bad">✖ after its deadline</b>'
+        late = ' <b class="okc-bad">✖ after its deadline</b>' if order.late else ""
         return f'<span class="okc-dim">after {took:.1f} s</span>{late}'
     if order.state == OrderState.IN_REVIEW:
         return "waits for a yes or a no" if row and row.review == "human" else "the timer approves unless you do"
@@ -197,15 +202,19 @@ def _money(order: ConsoleOrder) -> str:
 
 def _balance(state: ConsoleState) -> str:
     balance = state.balance
-    more = f" and {len(balance.wrong) - _MOST_NAMES} more" if len(balance.wrong) > _MOST_NAMES else ""
-    names = f"{escape(', '.join(balance.wrong[:_MOST_NAMES]))}{more}"
-    wrong = f' <b class="okc-bad">✖ wrong: {names}</b>' if balance.wrong else ""
     return (
         f'<span class="okc-balance" title="the payment provider\'s own ledger over {state.covered}; '
         f'{money(balance.open_cents)} of what it keeps is for orders that have not ended">ledger: '
         f"charged <b>{money(balance.charged_cents)}</b> − refunded <b>{money(balance.refunded_cents)}</b> "
-        f"= kept <b>{money(balance.kept_cents)}</b>{wrong}</span>"
+        f"= kept <b>{money(balance.kept_cents)}</b></span>"
     )
+
+
+def _wrong(state: ConsoleState) -> str:
+    """Every order whose own page says ✖ of its end, by name."""
+    if not state.wrong:
+        return ""
+    return f'<div class="okc-wrong okc-bad"><b>✖ wrong: {escape(", ".join(state.wrong))}</b></div>'
 
 
 def _event_row(order: ConsoleOrder, event: EventRow) -> str:

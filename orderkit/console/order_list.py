@@ -7,7 +7,7 @@ from datetime import datetime
 
 import ipywidgets as widgets
 
-from orderkit.console.html import list_foot_html, list_head_html, row_html
+from orderkit.console.html import list_foot_html, list_head_html, list_signs_html, row_html
 from orderkit.console.state import ConsoleOrder
 
 _MOST_ROWS = 60
@@ -42,7 +42,7 @@ class _Row:
 
 def _short(order_id: str) -> str:
     """What fits the button; the end is what tells orders apart."""
-    return order_id if len(order_id) <= 9 else f"{order_id[:3]}…{order_id[-5:]}"
+    return order_id if len(order_id) <= 13 else f"{order_id[:4]}…{order_id[-8:]}"
 
 
 class OrderList:
@@ -53,16 +53,17 @@ class OrderList:
         self._rows: dict[str, _Row] = {}
         self._seen: set[str] = set()
         self._shared = {
-            "button": widgets.Layout(width="84px", flex="0 0 auto"),
+            "button": widgets.Layout(width="114px", flex="0 0 auto"),
             "steps": widgets.Layout(flex="1 1 auto", min_width="0", width="auto"),
             "style": widgets.ButtonStyle(),
         }
         self._scrolled = widgets.VBox(layout=widgets.Layout(overflow="hidden auto", flex="1 1 auto"))
-        gap = widgets.HTML(layout=widgets.Layout(width="90px", flex="0 0 auto"))
+        gap = widgets.HTML(layout=widgets.Layout(width="120px", flex="0 0 auto"))
         head = widgets.HBox([gap, widgets.HTML(list_head_html(), layout=self._shared["steps"])])
         head.layout = widgets.Layout(flex="0 0 auto", overflow="visible")
         self.foot = widgets.HTML(layout=widgets.Layout(flex="0 0 auto"))
-        self.root = widgets.VBox([head, self._scrolled, self.foot])
+        signs = widgets.HTML(list_signs_html(), layout=widgets.Layout(flex="0 0 auto"))
+        self.root = widgets.VBox([head, self._scrolled, signs, self.foot])
 
     def html_of(self, order_id: str) -> str:
         """What the list shows of an order; empty when it isn't in it."""

@@ -191,6 +191,17 @@ class ConsoleOrder:
             return None
         return self.kept_cents == (self.row.amount_cents if self.state == OrderState.SHIPPED else 0)
 
+    @property
+    def late(self) -> bool:
+        """Whether it ended after its deadline."""
+        row = self.row
+        return bool(row and row.closed_at and self.closed and self.seconds(row.closed_at) > row.deadline_seconds)
+
+    @property
+    def wrong(self) -> bool:
+        """Whether its own page says so: its money, its lateness, or its workflow, which fails."""
+        return self.money_is_right is False or self.late or bool(self.failing)
+
 
 @dataclass(frozen=True)
 class Balance:
@@ -199,7 +210,6 @@ class Balance:
     charged_cents: int = 0
     refunded_cents: int = 0
     open_cents: int = 0
-    wrong: tuple[str, ...] = ()  # ended orders whose money is not right
 
     @property
     def kept_cents(self) -> int:
@@ -269,8 +279,12 @@ class ConsoleState:
             charged_cents=sum(row.charged_cents for row in rows),
             refunded_cents=sum(row.refunded_cents for row in rows),
             open_cents=sum(order.kept_cents for order in self.orders.values() if not order.closed),
-            wrong=tuple(sorted(order_id for order_id, order in self.orders.items() if order.money_is_right is False)),
         )
+
+    @property
+    def wrong(self) -> tuple[str, ...]:
+        """Orders whose money is not right, that ended after their deadline, or whose workflow fails; by name."""
+        return tuple(sorted(order_id for order_id, order in self.orders.items() if order.wrong))
 
 
 def _newer(row: OrderRow | AttemptsRead, than: OrderRow | AttemptsRead) -> bool:
