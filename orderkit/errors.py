@@ -6,22 +6,22 @@ policies and recorded histories match on them.
 OrderkitError
 ├── SettingsError              a setting is missing or wrong
 ├── LabError                   the local stack cannot do what was asked
-│   ├── WaitExpired            what was awaited did not happen in time; says why
+│   ├── WaitExpired            a wait reached its limit; says why
 │   └── CellRefused            a cell with workflow code has mistakes; says in which lines
 ├── DependencyUnavailable      PostgreSQL, Temporal or the API is away
 │   └── UnsupportedDatabase    PostgreSQL is too old, or a newer orderkit changed its schema
-├── DeploymentRefused          this change of a deployment cannot be made now
+├── DeploymentRefused          this change of a deployment is not possible now
 ├── InvalidOrder               bad input; never retried
 ├── InvalidFaultPlan           an unknown scenario, step or fault
-├── OrderNotFound              nobody knows this order
+├── OrderNotFound              no order has this id
 ├── OrderConflict              another order has this id
-├── OrderExists                the order is there, with a workflow of its own; never retried
-├── OrderClosed                the order has ended; messages come too late
-├── MessageRefused             the order cannot honour this message now
+├── OrderExists                the order exists already and belongs to another workflow; never retried
+├── OrderClosed                the order has ended, so the message comes too late
+├── MessageRefused             the order cannot do now what the message asks
 ├── StepRefused                the order's state forbids the step; never retried
 ├── InjectedError              a fault plan's error; retried
 ├── ServiceDown                a service of the outside world does not answer; retried
-├── Declined                   the outside world said no; never retried
+├── Declined                   the payment provider or the carrier said no; never retried
 └── KeyRefused                 a voided or foreign idempotency key; never retried
 """
 
@@ -37,7 +37,7 @@ class OrderkitError(Exception):
         super().__init__(message or (self.__doc__ or type(self).__name__).splitlines()[0])
 
     def _render_traceback_(self) -> list[str]:
-        """What a notebook shows: the message says what is wrong and what to do; the way through our code does not."""
+        """What a notebook shows: only the message, without the traceback through our code."""
         return [f"{type(self).__name__}: {self}"]
 
 
@@ -50,7 +50,7 @@ class LabError(OrderkitError):
 
 
 class WaitExpired(LabError):
-    """What was awaited did not happen in time."""
+    """A wait reached its limit."""
 
     def __init__(self, what: str, evidence: list[str]) -> None:
         super().__init__(what + "".join(f"\n- {line}" for line in evidence))
@@ -85,7 +85,7 @@ class UnsupportedDatabase(DependencyUnavailable):
 
 
 class DeploymentRefused(OrderkitError):
-    """The deployment cannot be changed like this now."""
+    """This change of a deployment is not possible now."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class InvalidFaultPlan(OrderkitError):
 
 
 class OrderNotFound(OrderkitError):
-    """Nobody knows this order."""
+    """No order has this id."""
 
 
 class OrderConflict(OrderkitError):
@@ -117,7 +117,7 @@ class OrderConflict(OrderkitError):
 
 
 class OrderExists(OrderkitError):
-    """The order exists already, with a workflow of its own."""
+    """The order exists already and belongs to another workflow."""
 
 
 class OrderClosed(OrderkitError):
@@ -125,7 +125,7 @@ class OrderClosed(OrderkitError):
 
 
 class MessageRefused(OrderkitError):
-    """The order cannot honour this message now."""
+    """The order cannot do now what the message asks."""
 
 
 class StepRefused(OrderkitError):
@@ -141,7 +141,7 @@ class ServiceDown(OrderkitError):
 
 
 class Declined(OrderkitError):
-    """The outside world declined."""
+    """The payment provider or the carrier said no."""
 
 
 class KeyRefused(OrderkitError):
@@ -149,7 +149,7 @@ class KeyRefused(OrderkitError):
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says in its first line; the rest may hold a customer's data, as PostgreSQL's and pydantic's do."""
+    """An error's first line. The others may hold a customer's data: PostgreSQL and pydantic show the values."""
     line = str(error).partition("\n")[0]
     # asyncpg shows the value that does not fit.
     return line.partition(":")[0] if line.startswith("invalid input for query argument") else line

@@ -65,7 +65,7 @@ def version(json: Json = False) -> None:
 
 
 def main() -> None:
-    """The program `orderkit`: run the command that it was given, and end."""
+    """The program `orderkit`: run one command, then end."""
     try:
         run()
     except SystemExit as end:
@@ -75,7 +75,7 @@ def main() -> None:
 
 
 def _leave(status: str | int | None) -> None:
-    """End without Python's tear-down: where a thread of Temporal's SDK meets it, Python aborts (sdk-python #300)."""
+    """End without Python's tear-down, which can crash when a thread of Temporal's SDK still runs (sdk-python #300)."""
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):  # whoever read it has gone
@@ -84,7 +84,7 @@ def _leave(status: str | int | None) -> None:
 
 
 def run() -> None:
-    """Run a command; errors that people can mend are shown as one line that says what to do."""
+    """Run a command; an error that a person can solve is shown as one line that says what to do."""
     try:
         app()
     except OrderkitError as error:
@@ -93,7 +93,7 @@ def run() -> None:
         err.print("interrupted")
         sys.exit(130)
     except Exception as error:
-        # By name, since their modules are not to be imported for `--help`.
+        # By name: importing the modules would make `--help` slow.
         server = _SERVERS.get(type(error).__module__.partition(".")[0])
         if server is None:
             raise

@@ -1,4 +1,4 @@
-"""`audit`, `reconcile`: whether the money is right, and making it right."""
+"""`audit` checks that the money is right, `reconcile` makes it right."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def audit_command(
     since: Annotated[
         str | None,
         typer.Option(
-            metavar="TIME", help="Only orders of the last so many seconds, minutes, hours or days: 30s, 10m, 2h, 1d."
+            metavar="TIME", help="Only orders of this last period: 30s, 10m, 2h or 1d (seconds, minutes, hours, days)."
         ),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Compare Temporal's history, the database and the outside ledgers. Exit status 1 on any disagreement."""
+    """Compare Temporal's history, the database and the outside ledgers. Exit status 1 if they disagree."""
     from orderkit.audit.audit import AuditReport, audit
     from orderkit.stack.target import find_target
     from orderkit.store.database import open_pool
@@ -43,7 +43,7 @@ def audit_command(
 
     report = asyncio.run(run())
     if order_ids and not since and report.orders < (named := len(set(order_ids))):
-        raise OrderNotFound(f"the database knows {report.orders} of the {named} orders named; see: orderkit order list")
+        raise OrderNotFound(f"the database knows {report.orders} of these {named} orders; see: orderkit order list")
     rows = [(f.order_id, f.kind, f.evidence) for f in report.findings]
 
     def show() -> None:
@@ -51,7 +51,7 @@ def audit_command(
             out.print(table(("order", "finding", "evidence"), rows))
         out.print(f"{report.orders} orders, {len(rows)} findings")
         if report.without_history:
-            out.print(f"of {report.without_history} Temporal has no history: only tables and ledgers were compared")
+            out.print(f"{report.without_history} have no history in Temporal: only tables and ledgers were compared")
 
     answer(json, asdict(report), show)
     if report.findings:
@@ -59,13 +59,13 @@ def audit_command(
 
 
 def reconcile_command(
-    order_id: Annotated[str | None, typer.Argument(help="With --terminate: the order that stands still.")] = None,
+    order_id: Annotated[str | None, typer.Argument(help="With --terminate: the order whose workflow fails.")] = None,
     terminate: Annotated[
-        bool, typer.Option("--terminate", help="Terminate the order's workflow, whose task fails, then settle it.")
+        bool, typer.Option("--terminate", help="Terminate the order's failing workflow, then settle the order.")
     ] = False,
     json: Json = False,
 ) -> None:
-    """Settle orders whose workflow was terminated or is gone; needs a worker."""
+    """Settle orders whose workflow was terminated or is gone. Needs a worker."""
     from orderkit.core.calls import ReconcileResult
     from orderkit.core.orders import OrderId
     from orderkit.errors import InvalidOrder, Problem
@@ -74,7 +74,7 @@ def reconcile_command(
     from orderkit.worker.reconcile import reconcile_now, settle_failing
 
     if bool(order_id) != terminate:
-        raise InvalidOrder([Problem("order_id", "name one order together with --terminate, or neither")])
+        raise InvalidOrder([Problem("order_id", "give an order and --terminate together, or neither of them")])
     target = find_target()
 
     async def run() -> ReconcileResult:

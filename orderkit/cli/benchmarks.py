@@ -1,4 +1,4 @@
-"""`orderkit bench …`: what things cost here, as ratios."""
+"""`orderkit bench …`: what things cost on this machine, as ratios."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def api_command(
     calls: Annotated[int, typer.Option(min=16, help="How often each call is made, at 1 and at 16 connections.")] = 400,
     json: Json = False,
 ) -> None:
-    """Latency of start, status, signal and health, beside a barer way to the same; on the stack that runs here."""
+    """Latency of start, status, signal and health, each beside a baseline; on the stack that runs here."""
     found = asyncio.run(_measure(calls))
     columns = ("call", "at once", "API p50 ms", "p99", "beside", "p50 ms", "p99", "added p50 ms", "times")
     answer(json, [asdict(each) for each in found], lambda: out.print(table(columns, map(_row, found))))
@@ -40,7 +40,7 @@ def api_command(
 def console_command(
     orders: Annotated[int, typer.Option(min=1, help="How many orders run at once.")] = 20, json: Json = False
 ) -> None:
-    """Time from an event in the database to the console's new value; on the stack that runs here."""
+    """Time from an event in the database until the console shows it; on the stack that runs here."""
     found = asyncio.run(_measure_console(orders))
     answer(json, asdict(found), lambda: out.print(str(found)))
 
@@ -48,7 +48,7 @@ def console_command(
 @app.command("orders")
 def orders_command(
     orders: Annotated[int, typer.Option(min=1, max=3_000, help="How many at once.")] = 200,
-    rounds: Annotated[int, typer.Option(min=1, max=20, help="How often each side has its turn.")] = 3,
+    rounds: Annotated[int, typer.Option(min=1, max=20, help="How often each side is measured.")] = 3,
     json: Json = False,
 ) -> None:
     """Throughput, latency and CPU of orders beside bare workflows of the same shape; on the lab that runs here."""
@@ -59,12 +59,12 @@ def orders_command(
 @app.command("overload")
 def overload_command(
     orders: Annotated[
-        list[int] | None, typer.Option(min=1, max=3_000, help="How many at once; again for more.")
+        list[int] | None, typer.Option(min=1, max=3_000, help="How many at once; repeat for more.")
     ] = None,
-    deadline: Annotated[float, typer.Option(min=10, max=3_600, help="Of each order, in seconds.")] = 600,
+    deadline: Annotated[float, typer.Option(min=10, max=3_600, help="Each order's deadline, in seconds.")] = 600,
     json: Json = False,
 ) -> None:
-    """Calm orders of both policies, more at once than the machine can do; on the stack that runs here."""
+    """Calm orders of both policies, more at once than the machine can handle; on the stack that runs here."""
     found = asyncio.run(_measure_overload(orders or [100, 300], deadline))
     columns = ("orders at once", "shipped", "shipped a second", "seconds", "attempts", "timed out")
     rows = [
@@ -77,7 +77,7 @@ def overload_command(
 def recovery_command(
     hung: Annotated[int, typer.Option(min=1, max=3_000, help="How many hang at once.")] = 300, json: Json = False
 ) -> None:
-    """Orders that all hang for three seconds: when is the rate of calm ones back? On the stack that runs here."""
+    """Time until calm orders ship as fast as before, after many orders hung; on the stack that runs here."""
     found = asyncio.run(_measure_recovery(hung))
     columns = ("hung", "shipped", "of", "a second before", "after, at best", "seconds to recover")
     row = (found.hung, found.shipped, found.orders, f"{found.per_second_before:.1f}", f"{found.per_second_after:.1f}")
@@ -89,7 +89,7 @@ def store_command(
     orders: Annotated[int, typer.Option(min=1, max=100_000, help="How many orders are written.")] = 300,
     json: Json = False,
 ) -> None:
-    """The writes of orders alone, with and without notification; in a database of its own."""
+    """Only the database writes of orders, with and without notification; in a database of its own."""
     with err.status("Measuring …") as status:
         found = measure_store(orders, lambda said: status.update(f"Measuring: {said} …"))
     rows = [(each.at_once, "yes" if each.notified else "no", f"{each.per_second:.0f}") for each in found]
@@ -103,11 +103,11 @@ def store_command(
 @app.command("events")
 def events_command(
     events: Annotated[
-        int, typer.Option(min=1_000, max=100_000_000, help="How far the table grows, ten times at each stage.")
+        int, typer.Option(min=1_000, max=100_000_000, help="The table's final size; it grows tenfold at each stage.")
     ] = 1_000_000,
     json: Json = False,
 ) -> None:
-    """What people ask, of an events table that grows; in a database of its own (300 MB a million events)."""
+    """Queries on an events table that grows; in a database of its own (300 MB a million events)."""
     with err.status("Measuring …") as status:
         found = measure_events(events, lambda said: status.update(f"Measuring: {said} …"))
     rows = [(f"{each.events:,}", each.read, f"{each.p50_ms:.1f}", f"{each.p95_ms:.1f}") for each in found.reads]
@@ -121,9 +121,10 @@ def events_command(
 
 @app.command("start")
 def start_command(
-    rounds: Annotated[int, typer.Option(min=2, max=20, help="How often it starts and ends.")] = 3, json: Json = False
+    rounds: Annotated[int, typer.Option(min=2, max=20, help="How often the lab starts and ends.")] = 3,
+    json: Json = False,
 ) -> None:
-    """Start and end of a lab of its own, its memory, and what it costs while nothing happens."""
+    """Time to start and stop a new lab, its memory, and its CPU while nothing happens."""
     with err.status("Measuring …") as status:
         found = measure_start(rounds, lambda said: status.update(f"Measuring: {said} …"))
     plain = {name: value for name, value in asdict(found).items() if isinstance(value, float)}
@@ -191,7 +192,9 @@ async def _roll_out(orders: int, within_seconds: float) -> Rollout:
 
     target = find_target()
     if target.stack is None:
-        raise LabError("two workers are started beside the lab's, so it must run here; start it: orderkit up")
+        raise LabError(
+            "this benchmark starts two workers beside the lab's, so a lab must run here; start it: orderkit up"
+        )
     deployment = Deployment(await connect_temporal(target.temporal))
     if any(build.share for build in await deployment.status() if build.build_id != UNVERSIONED):
         raise LabError(
@@ -224,7 +227,7 @@ async def _measure_orders(orders: int, rounds: int) -> OrderCost:
     target = find_target()
     stack = target.stack
     if stack is None:
-        raise LabError("the processes are measured, too, so the lab must run here; start one: orderkit up")
+        raise LabError("this benchmark measures the lab's processes, so a lab must run here; start it: orderkit up")
     client = await connect_temporal(target.temporal)
     with err.status("Measuring …") as status:
         async with running_bare_worker(inherited_environment() | stack.environment()) as bare_worker:

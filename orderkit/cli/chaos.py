@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 def chaos_command(
     seed: Annotated[int, typer.Option(help="The same seed gives the same plan.")] = 1,
     seeds: Annotated[int, typer.Option(min=1, help="Run this many seeds, one after the other.")] = 1,
-    orders: Annotated[int, typer.Option(min=1, help="How many orders run.")] = 40,
-    kills: Annotated[int, typer.Option(min=0, help="How often a program is killed.")] = 8,
+    orders: Annotated[int, typer.Option(min=1, help="How many orders to run.")] = 40,
+    kills: Annotated[int, typer.Option(min=0, help="How many times a program is killed.")] = 8,
     pauses: Annotated[int, typer.Option(min=0, help="How often a program is paused.")] = 2,
-    seconds: Annotated[float, typer.Option(min=1, help="How long the blows last.")] = 20,
+    seconds: Annotated[float, typer.Option(min=1, help="How long programs are killed and paused.")] = 20,
     by_hand: Annotated[
         float, typer.Option(min=0, max=1, help="Share of orders to which a person does something in Temporal.")
     ] = 0.4,
@@ -31,7 +31,7 @@ def chaos_command(
 ) -> None:
     """Kill and pause worker, PostgreSQL, Temporal and API while orders run; audit. Exit status 1 on a finding.
 
-    It does so in a lab of its own, so that yours is left in peace and the same seed meets the same orders.
+    It starts a new lab for this, so that your lab is not touched and the same seed gives the same orders.
     """
     from orderkit.chaos.plan import make_plan
     from orderkit.chaos.run import run_chaos

@@ -1,4 +1,4 @@
-"""`orderkit codec …`: the key that encrypts what Temporal stores, and the server that lets its UI read it."""
+"""`orderkit codec …`: the key that encrypts payloads in Temporal, and the server that decrypts them for its UI."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ app = typer.Typer(help="Encrypt what Temporal stores, and read it in Temporal's 
 
 @app.command("new-key")
 def new_key_command(
-    file: Annotated[Path | None, typer.Option(help="Put it on top of this file, made if it is not there.")] = None,
+    file: Annotated[
+        Path | None, typer.Option(help="Add the key at the top of this file; create the file if necessary.")
+    ] = None,
 ) -> None:
     """Make a key for ORDERKIT_CODEC_KEY, or for the file that ORDERKIT_CODEC_KEY_FILE names."""
     from orderkit.temporal.codec import new_key
@@ -35,7 +37,9 @@ def new_key_command(
 @app.command("serve")
 def serve_command(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Where it listens, on this machine only.")] = 8081,
-    origin: Annotated[list[str] | None, typer.Option(help="Whose page may ask; Temporal's UI by default.")] = None,
+    origin: Annotated[
+        list[str] | None, typer.Option(help="The web page that may ask; Temporal's UI by default.")
+    ] = None,
 ) -> None:
     """Let Temporal's UI in this browser, or the temporal CLI, read payloads; until Ctrl-C."""
     from orderkit.api.codec_server import run_codec_server
@@ -55,7 +59,7 @@ def serve_command(
 
 
 def _origins(url: str) -> list[str]:
-    """What a browser calls the page of this URL; this machine has two names."""
+    """The origins of this URL for a browser: this machine has two names."""
     parts = urlsplit(url)
     origin = f"{parts.scheme}://{parts.netloc}"
     return list(dict.fromkeys([origin, origin.replace("127.0.0.1", "localhost")]))

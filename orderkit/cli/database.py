@@ -19,7 +19,7 @@ app = typer.Typer(help="The schema, backups, and points in time.", no_args_is_he
 
 @app.command("migrate")
 def migrate_command(json: Json = False) -> None:
-    """Apply the migrations that are not applied yet."""
+    """Bring the schema up to date."""
     from orderkit.stack.target import find_target
     from orderkit.store.migrations import migrate
 
@@ -32,20 +32,20 @@ def reset_command(
     yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
     json: Json = False,
 ) -> None:
-    """Drop every order and event, and make the schema anew. Temporal's histories stay."""
+    """Delete every order and event, and create the schema again. Temporal's histories stay."""
     from orderkit.stack.target import find_target
     from orderkit.store.migrations import reset
 
     url = find_target().database_url
     if not yes:
-        typer.confirm("All orders, payments and events will be gone. Go on?", abort=True)
+        typer.confirm("This deletes all orders, payments and events. Go on?", abort=True)
     asyncio.run(reset(url))
     answer(json, {"reset": True}, lambda: out.print("the database is empty and up to date"))
 
 
 @app.command("backup")
 def backup_command(
-    file: Annotated[Path, typer.Argument(help="Where it goes; holds addresses, so only you may read it.")],
+    file: Annotated[Path, typer.Argument(help="The file to write. It holds addresses, so only you may read it.")],
     json: Json = False,
 ) -> None:
     """Write orders, payments, events and ledgers into a file, while orders run. Temporal's histories are not in it."""
@@ -62,19 +62,19 @@ def restore_command(
     source: Annotated[
         Path, typer.Argument(help="A file of `orderkit db backup`, or a folder of `orderkit db archive`.")
     ],
-    replace: Annotated[bool, typer.Option("--replace", help="Lose the orders that are there.")] = False,
-    until: Annotated[str | None, typer.Option(help="Of a folder: the moment, like 2026-11-27T14:03:59.")] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Delete the orders that are in the database.")] = False,
+    until: Annotated[str | None, typer.Option(help="With a folder: the moment, like 2026-11-27T14:03:59.")] = None,
     json: Json = False,
 ) -> None:
-    """Put a backup into this database, or make a new lab's from an archive. Then: orderkit reconcile, orderkit audit.
+    """Load a backup into this database, or make a new lab from an archive. Then: orderkit reconcile, orderkit audit.
 
-    An order that was open at that moment has no workflow on another Temporal; reconcile settles it.
+    On another Temporal, an order that was open at that moment has no workflow; reconcile settles it.
     """
     if source.is_dir():
         _restore_archive(source, until, json)
         return
     if until is not None:
-        raise typer.BadParameter("a backup is one moment; only a folder of `orderkit db archive` has others")
+        raise typer.BadParameter("a backup file holds one moment; use --until with a folder of `orderkit db archive`")
     from orderkit.stack.backup import restore
     from orderkit.stack.target import find_target
 
@@ -91,7 +91,7 @@ def _restore_archive(folder: Path, until: str | None, json: bool) -> None:
     try:
         moment = datetime.fromisoformat(until).astimezone() if until else None
     except ValueError:
-        raise typer.BadParameter(f"{until} is no moment; write it like 2026-11-27T14:03:59, or with +01:00") from None
+        raise typer.BadParameter(f"{until} is not a time; write it like 2026-11-27T14:03:59, or with +01:00") from None
     home = find_home()
     with err.status("Restoring …"):
         restore_to(folder.resolve(), home, moment)
@@ -102,7 +102,7 @@ def _restore_archive(folder: Path, until: str | None, json: bool) -> None:
 
 @app.command("archive")
 def archive_command(
-    folder: Annotated[Path, typer.Argument(help="Where it goes; holds addresses and passwords.")],
+    folder: Annotated[Path, typer.Argument(help="The folder to write. It holds addresses and passwords.")],
 ) -> None:
     """Keep every change of the lab's database from now on, until Ctrl-C, for `orderkit db restore --until`."""
     from orderkit.stack.point_in_time import archive
@@ -110,9 +110,9 @@ def archive_command(
 
     stack = find_target().stack
     if stack is None:
-        raise LabError("no lab of this folder runs; for a server elsewhere, ask whoever runs it for an archive")
+        raise LabError("no lab runs in this folder; for a server elsewhere, ask its administrator for an archive")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt), archive(stack, folder.resolve()) as stream:
-        err.print(f"{folder} has a base backup, and each change from now on; Ctrl-C ends it", soft_wrap=True)
+        err.print(f"{folder} has a base backup and gets each change from now on; Ctrl-C ends it", soft_wrap=True)
         stream.wait()
         raise LabError(f"pg_receivewal has ended; its log is {folder / 'log'}")

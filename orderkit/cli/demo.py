@@ -1,4 +1,4 @@
-"""`orderkit demo`: one order, live in the terminal, then what the events table says of it."""
+"""`orderkit demo`: one order, live in the terminal, then its attempts from the events table."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _LOOK_SECONDS = 0.1
 def demo_command(
     faults: Faults = "calm",
     policy: Annotated[str, typer.Option(help="spec or budget")] = "spec",
-    seed: Annotated[int, typer.Option(help="For scenarios: another seed, other failures.")] = 0,
+    seed: Annotated[int, typer.Option(help="The scenario's seed: another seed, other failures.")] = 0,
     order_id: Annotated[str, typer.Option(help="The order's id; a fresh one by default.")] = "",
     keep: Annotated[bool, typer.Option(help="Leave the stack running afterwards.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="In a new lab of its own, gone afterwards.")] = False,

@@ -55,7 +55,9 @@ def status_command(deployment: Name = DEPLOYMENT, json: Json = False) -> None:
         if rows:
             out.print(table(columns, rows))
         else:
-            out.print(f"deployment {deployment} has no builds; start a worker of one: orderkit worker --build-id …")
+            out.print(
+                f"deployment {deployment} has no builds; start a worker with a build id: orderkit worker --build-id …"
+            )
 
     answer(json, [asdict(build) for build in builds], show)
 
@@ -63,7 +65,9 @@ def status_command(deployment: Name = DEPLOYMENT, json: Json = False) -> None:
 @app.command("ramp")
 def ramp_command(
     build_id: Build,
-    percentage: Annotated[float, typer.Argument(min=0, max=100, help="Its share of new orders; 0 ends the ramp.")],
+    percentage: Annotated[
+        float, typer.Argument(min=0, max=100, help="The build's share of new orders; 0 ends the ramp.")
+    ],
     deployment: Name = DEPLOYMENT,
     json: Json = False,
 ) -> None:
@@ -75,23 +79,23 @@ def ramp_command(
 
 @app.command("promote")
 def promote_command(build_id: Build, deployment: Name = DEPLOYMENT, json: Json = False) -> None:
-    """Send all new orders to a build; those that run stay on theirs."""
+    """Send all new orders to a build. Running orders stay on their builds."""
     ask(lambda found: found.promote(build_id), deployment)
     answer(json, {"build_id": build_id}, lambda: out.print(f"all new orders go to {build_id}"))
 
 
 @app.command("rollback")
 def rollback_command(deployment: Name = DEPLOYMENT, json: Json = False) -> None:
-    """End a ramp; without one, return to the build that was current before, else to workers without a build id."""
+    """End a ramp. Without a ramp, go back to the build before, or to workers without a build id."""
     build_id = ask(lambda found: found.roll_back(), deployment)
     answer(json, {"build_id": build_id}, lambda: out.print(f"all new orders go to {build_id} again"))
 
 
 @app.command("move")
 def move_command(
-    to: Annotated[str, typer.Option(help="The build that takes them.")],
-    order_ids: Annotated[list[str] | None, typer.Argument(help="Orders that run.")] = None,
-    source: Annotated[str | None, typer.Option("--from", help="All that run on this build.")] = None,
+    to: Annotated[str, typer.Option(help="The build that the orders move to.")],
+    order_ids: Annotated[list[str] | None, typer.Argument(help="Running orders.")] = None,
+    source: Annotated[str | None, typer.Option("--from", help="All orders that run on this build.")] = None,
     deployment: Name = DEPLOYMENT,
     json: Json = False,
 ) -> None:
@@ -100,7 +104,7 @@ def move_command(
     from orderkit.errors import InvalidOrder, Problem
 
     if bool(order_ids) == (source is not None):
-        raise InvalidOrder([Problem("order_ids", "name orders, or a build with --from")])
+        raise InvalidOrder([Problem("order_ids", "name orders, or a build with --from, but not both")])
 
     async def move(found: Deployment) -> list[str]:
         wanted = [order_workflow_id(order_id) for order_id in order_ids or ()] or await found.on(source or "")

@@ -25,7 +25,7 @@ def failures_command(
 
     async def look() -> list[dict[str, object]]:
         async with open_pool(target.database_url, 1) as pool:
-            # One piece of time: all of it.
+            # One interval: the whole time.
             return [dict(row) for row in await failures(pool, since, 100 * 365 * 86_400)]
 
     rows = sorted(asyncio.run(look()), key=lambda row: -int(str(row["attempts"])))

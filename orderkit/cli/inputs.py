@@ -1,4 +1,4 @@
-"""What people write on the command line, as bodies of the REST API; every problem is named."""
+"""Turns words of the command line into bodies of the REST API, and names every problem."""
 
 from __future__ import annotations
 

@@ -22,8 +22,8 @@ T = TypeVar("T")
 _MOST_LISTED = 500  # the API's limit
 app = typer.Typer(help="Start an order, watch it, talk to it.", no_args_is_help=True)
 OrderIdArgument = Annotated[str, typer.Argument(help="The order's id.")]
-By = Annotated[str, typer.Option(help="Who asks.")]
-Note = Annotated[str, typer.Option(help="Why; kept with the order.")]
+By = Annotated[str, typer.Option(help="Your name; kept with the order.")]
+Note = Annotated[str, typer.Option(help="The reason; kept with the order.")]
 
 
 def ask(question: Callable[[OrderkitClient], Awaitable[T]]) -> T:
@@ -47,14 +47,14 @@ def start_command(
     seed: Annotated[int, typer.Option(help="The scenario's seed.")] = 0,
     policy: Annotated[str, typer.Option(help="spec or budget")] = "spec",
     review: Annotated[str, typer.Option(help="auto, human or none")] = "auto",
-    deadline: Annotated[float, typer.Option(help="Seconds to the decision.")] = 15,
+    deadline: Annotated[float, typer.Option(help="Seconds within which the order is decided.")] = 15,
     payment_id: Annotated[str, typer.Option(help="Idempotency key of the payment.")] = "",
     item: Annotated[list[str] | None, typer.Option(help="sku,quantity,price; repeat for more.")] = None,
     address: Annotated[str | None, typer.Option(help="street, city, state, zip")] = None,
     wait: Annotated[bool, typer.Option(help="Wait until the order has ended.")] = False,
     json: Json = False,
 ) -> None:
-    """Start an order; the same one again starts nothing."""
+    """Start an order. Repeating the same command starts nothing."""
     body = start_body(
         faults=faults, seed=seed, policy=policy, review=review, deadline=deadline,
         payment_id=payment_id, items=item, address=address,
@@ -79,7 +79,7 @@ def status_command(order_id: OrderIdArgument, json: Json = False) -> None:
 
 
 def _shown(value: object) -> object:
-    """What is inside another value, on lines a person can read."""
+    """Nested values, one to a line."""
     if isinstance(value, list):
         return "\n".join(str(_shown(each)) for each in value)
     if isinstance(value, dict):
@@ -124,11 +124,9 @@ def pid_of(worker: str | None) -> str:
 @app.command("list")
 def list_command(
     state: Annotated[str | None, typer.Option(help="Only orders in this state.")] = None,
-    prefix: Annotated[str | None, typer.Option(help="Only ids that begin like this.")] = None,
+    prefix: Annotated[str | None, typer.Option(help="Only ids that begin with this.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=_MOST_LISTED, help="How many, at most.")] = 50,
-    query: Annotated[
-        str | None, typer.Option(help="Ask Temporal instead, in its list filters: OrderPolicy = 'spec'")
-    ] = None,
+    query: Annotated[str | None, typer.Option(help="Ask Temporal, with its list filter: OrderPolicy = 'spec'")] = None,
     json: Json = False,
 ) -> None:
     """List orders, newest first."""
@@ -188,7 +186,7 @@ def address_command(
     by: By,
     json: Json = False,
 ) -> None:
-    """Send the package elsewhere, unless the carrier has it."""
+    """Send the package to another address, unless the carrier has it."""
     from orderkit.contract import UpdateAddressBody, address_fields, checked
 
     change = checked(UpdateAddressBody, {"new_address": address_fields(new_address), "updated_by": by})

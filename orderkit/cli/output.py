@@ -15,7 +15,7 @@ _ENDLESS = 10_000  # columns
 
 
 def _console(stderr: bool = False) -> Console:
-    """As wide as the terminal; in a pipe or a file nothing is cut or wrapped, so that `grep` finds it."""
+    """As wide as the terminal. In a pipe or a file nothing is cut or wrapped, so that `grep` finds whole lines."""
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream is not None and stream.isatty() else _ENDLESS
     return Console(stderr=stderr, highlight=False, emoji=False, width=width)

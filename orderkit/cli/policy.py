@@ -20,10 +20,14 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Predict and measure what a retry policy achieves.", no_args_is_help=True)
 Faults = Annotated[str, typer.Option(help="A scenario, or a script: charge=error,hang,ok")]
 Names = Annotated[list[str] | None, typer.Option("--policy", help="spec or budget; both by default.")]
-Seed = Annotated[int, typer.Option(help="Of the fault plan, and of the simulation.")]
-Deadline = Annotated[float, typer.Option(help="Seconds.")]
-Overhead = Annotated[float | None, typer.Option(help="From an attempt that completes to the next step, seconds.")]
-RetryOverhead = Annotated[float | None, typer.Option(help="Of a failed attempt, beyond limits and waits, seconds.")]
+Seed = Annotated[int, typer.Option(help="The seed of the fault plan and of the simulation.")]
+Deadline = Annotated[float, typer.Option(help="The orders' deadline, in seconds.")]
+Overhead = Annotated[
+    float | None, typer.Option(help="Seconds from the end of a completed attempt to the start of the next step.")
+]
+RetryOverhead = Annotated[
+    float | None, typer.Option(help="Seconds that a failed attempt costs besides time limits and waits.")
+]
 
 
 def _policies(names: Sequence[str] | None) -> list[Policy]:
@@ -56,7 +60,7 @@ def predict_command(
     retry_overhead: RetryOverhead = None,
     json: Json = False,
 ) -> None:
-    """Compute how many orders ship, and are decided, within the deadline; exactly, without running one."""
+    """Compute, without running an order, how many orders ship and how many are decided within the deadline."""
     from orderkit.analysis.assumptions import Assumptions
     from orderkit.analysis.prediction import predict
     from orderkit.core.faults import parse_plan
@@ -99,7 +103,7 @@ def measure_command(
     at_once: Annotated[int, typer.Option(min=1, help="How many run at a time.")] = 12,
     json: Json = False,
 ) -> None:
-    """Run that many orders for real beside the prediction, then audit them. Exit status 1 on a finding but lateness."""
+    """Run orders, compare them with the prediction, and audit them. Exit status 1 on any finding except lateness."""
     from rich.progress import Progress
 
     from orderkit.benchmarks.policies import PolicyMeasurement, Share, measure_policy, orders_like

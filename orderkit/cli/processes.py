@@ -26,14 +26,14 @@ class Queue(StrEnum):
 def worker_command(
     queue: Annotated[list[Queue] | None, typer.Option(help="Serve only this task queue; both by default.")] = None,
     build_id: Annotated[
-        str | None, typer.Option(help="Its build, for Worker Versioning; ORDERKIT_BUILD_ID by default.")
+        str | None, typer.Option(help="The worker's build id, for Worker Versioning; ORDERKIT_BUILD_ID by default.")
     ] = None,
     deployment: Annotated[
         str | None, typer.Option(help="The build's deployment; ORDERKIT_DEPLOYMENT by default.")
     ] = None,
-    until_input_ends: Annotated[bool, typer.Option(help="Also end when standard input does.")] = False,
+    until_input_ends: Annotated[bool, typer.Option(help="Also end when standard input ends.")] = False,
 ) -> None:
-    """Run a worker until SIGTERM. With a build id it gets only the orders of its build: see orderkit deploy."""
+    """Run a worker until SIGTERM. With a build id it gets only orders of that build: see orderkit deploy."""
     from orderkit.logs import log_json
     from orderkit.stack.builds import end_with_input
     from orderkit.stack.target import find_target
@@ -62,7 +62,7 @@ def api_command() -> None:
 
 
 def _become_extra(stack: Stack, name: str) -> None:
-    """Begin anew as a worker of this lab, typed by hand: found by its name, and led nowhere else by the shell."""
+    """Replace this process by an extra worker of the lab, which has a name and ignores the shell's server settings."""
     from orderkit.stack.environment import inherited_environment
 
     settings = stack.settings()

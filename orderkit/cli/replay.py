@@ -1,4 +1,4 @@
-"""`orderkit replay`: whether the code that is installed here goes along with what has already happened."""
+"""`orderkit replay`: whether the code that is installed here replays histories."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ def replay_command(
     what: Annotated[
         list[str] | None, typer.Argument(help="Orders by id, histories as files ending in .json, or folders of them.")
     ] = None,
-    running: Annotated[bool, typer.Option("--running", help="Every order that runs now.")] = False,
+    running: Annotated[bool, typer.Option("--running", help="All orders that run now.")] = False,
     save: Annotated[
         Path | None, typer.Option(help="Also write the orders' histories into this folder, as JSON.")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Say whether today's code replays histories. Exit status 1 where it decides otherwise, or fails.
+    """Say whether today's code replays histories. Exit status 1 if it decides differently or fails.
 
-    A saved history holds what the workflow was told, addresses included, unless the payload codec encrypts it.
+    A saved history holds the workflow's inputs, addresses included, unless the payload codec encrypts them.
     """
-    logging.getLogger("temporalio").addHandler(logging.NullHandler())  # a failure is told below, in one sentence
+    logging.getLogger("temporalio").addHandler(logging.NullHandler())  # a failure is reported below, in one sentence
     if not what and not running:
         raise InvalidOrder([Problem("what", "name orders or files, or add --running")])
     files = [path for word in what or () if _is_file(word) for path in _files(Path(word))]
@@ -79,7 +79,7 @@ async def _replay(files: list[Path], orders: list[str], running: bool, save: Pat
 
 
 def _keys() -> tuple[bytes, ...]:
-    """The codec's, of the lab that is meant here; a lab that is down has them, too, but files need no lab at all."""
+    """The codec keys of this folder's lab, if it runs; to read files, no lab is needed."""
     from orderkit.stack.target import find_target
 
     try:
@@ -97,7 +97,7 @@ def _files(path: Path) -> list[Path]:
         return [path]
     found = sorted(path.glob(f"*{_FILE}"))
     if not found:
-        raise SettingsError(f"{path} holds no histories (*{_FILE})")
+        raise SettingsError(f"{path} has no histories (*{_FILE})")
     return found
 
 

@@ -31,9 +31,9 @@ def _places(stack: Stack) -> dict[str, str]:
 
 
 def up_command(workers: Workers = 1, json: Json = False) -> None:
-    """Start PostgreSQL, Temporal, a worker and the API; a second time adopts what runs.
+    """Start PostgreSQL, Temporal, a worker and the API; whatever runs already is left alone.
 
-    Where ORDERKIT_DATABASE_URL names servers elsewhere, only a worker and the API start, and use those.
+    If ORDERKIT_DATABASE_URL names your own servers, only a worker and the API start, and use them.
     """
     stack = start(workers)
     places = _places(stack)
@@ -47,7 +47,7 @@ def down_command(json: Json = False) -> None:
 
 
 def status_command(json: Json = False) -> None:
-    """Show what runs, since when, where, and how much memory it takes. Exit status 1 unless all of it runs."""
+    """Show which programs run, since when, where, and with how much memory. Exit status 1 unless all of them run."""
     from orderkit.stack.status import status, status_inside
 
     rows = [*status(), *status_inside()]
@@ -71,7 +71,7 @@ def _whole(seconds: float | None) -> int | None:
 
 
 def doctor_command(json: Json = False) -> None:
-    """Say what is wrong and how to mend it. Exit status 1 when something is."""
+    """Say what is wrong and how to repair it. Exit status 1 if anything is wrong."""
     from orderkit.doctor.doctor import doctor
 
     with err.status("Looking …"):
@@ -85,14 +85,14 @@ def doctor_command(json: Json = False) -> None:
 def lab_command(
     workers: Workers = 1,
     browser: Annotated[bool, typer.Option(help="Open the browser.")] = True,
-    port: Annotated[int, typer.Option(help="JupyterLab's port; a free one where it is taken.")] = 8888,
+    port: Annotated[int, typer.Option(help="JupyterLab's port; if it is taken, a free one.")] = 8888,
 ) -> None:
-    """Start everything and open JupyterLab on the first notebook. Ctrl-C stops it all; nothing is lost."""
+    """Start everything and open JupyterLab on the first notebook. Ctrl-C stops everything and loses nothing."""
     from orderkit.stack.jupyter import FIRST_NOTEBOOK, Jupyter, lay_notebooks, open_browser
 
     folder, laid = lay_notebooks(Path.cwd())
     if laid:
-        err.print(f"Laid {len(laid)} notebooks into {folder}")
+        err.print(f"Copied {len(laid)} notebooks into {folder}")
     with interrupted_once():
         try:
             stack = start(workers)

@@ -21,7 +21,7 @@ _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP
 
 @contextmanager
 def interrupted_once() -> Iterator[None]:
-    """Inside, the first of these signals raises KeyboardInterrupt; those after it are ignored, so that ending ends."""
+    """Inside, the first signal raises KeyboardInterrupt. Later ones are ignored: nothing interrupts the stop."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         for each in _SIGNALS:
@@ -56,7 +56,7 @@ def lab_of_its_own(purpose: str, spent: Callable[[], bool] = lambda: True) -> It
 
 
 def stop() -> list[str]:
-    """Bring the lab down, also when the terminal is gone and can be told nothing; returns the names of what ran."""
+    """Stop the lab, even when the terminal is closed; returns the names of the programs that ran."""
     from orderkit.stack.jupyter import end_orphans
     from orderkit.stack.lifecycle import down
     from orderkit.stack.target import find_place
@@ -70,7 +70,7 @@ def stop() -> list[str]:
 
 
 def start(workers: int = 1, *, quiet: bool = False) -> Stack:
-    """Bring the stack up, telling what happens; `quiet`: not which ports it took."""
+    """Start the stack and show the progress; `quiet`: not which ports it took."""
     from orderkit.stack.lifecycle import up
 
     with err.status("Starting …") as status:

@@ -264,8 +264,8 @@ class Orders:
 
     async def _expired(self, order: Order, within_seconds: float, until: str | None) -> WaitExpired:
         evidence = await explain(order.id, self._api, self._connect)
-        goal = f"come by {until}" if until else "ended"
-        what = f"order {order.name} has not {goal} within {within_seconds:g} s; it is {order.state}"
+        missed = f"did not reach {until}" if until else "has not ended"
+        what = f"order {order.name} {missed} within {within_seconds:g} s; it is {order.state}"
         return WaitExpired(what, [line.replace(order.id, order.name) for line in evidence])
 
 

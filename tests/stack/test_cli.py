@@ -186,7 +186,7 @@ def test_people_get_tables(
     [
         (("order", "status", "nobody"), "OrderNotFound: nobody knows an order nobody"),
         (("audit", "--since", "soon"), "InvalidOrder: since: write 'soon' as a number and one of s, m, h, d"),
-        (("audit", "nobody"), "OrderNotFound: the database knows 0 of the 1 orders named"),
+        (("audit", "nobody"), "OrderNotFound: the database knows 0 of these 1 orders"),
         (("order", "cancel", "nobody", "--by", ""), "InvalidOrder: cancelled_by: "),
         (("order", "approve", "nobody", "--by", "me", "--note", "\x01"), "InvalidOrder: note: must be printable text"),
         (("order", "address", "nobody", "somewhere", "--by", "me"), "street, city, state, zip"),
