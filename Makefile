@@ -1,7 +1,7 @@
 # `make` or `make help` lists what there is. Needs GNU make 3.81 (macOS has it) and Python 3.11 or newer; all else it installs into .venv.
 SHELL := bash
 BIN := .venv/bin
-# A shell that sends every pip elsewhere (PIP_USER=1 …) would keep the parts out of .venv.
+# With PIP_USER=1 and the like, pip would not install into .venv.
 unexport PIP_USER PIP_TARGET PIP_PREFIX
 # Without bytecode, each of the many processes would compile orderkit again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -20,15 +20,15 @@ help: ## list the targets
 lab: .venv/.lab ## start everything and open JupyterLab on the first notebook (Ctrl-C stops it all)
 	@$(BIN)/orderkit lab
 
-install: .venv/.lab ## only install what the lab needs (the others do it by themselves)
+install: .venv/.lab ## only install what the lab needs (the other targets do this themselves)
 
-demo: .venv/.lab ## one order from start to shipped, in the terminal
+demo: .venv/.lab ## run one order in the terminal
 	@$(BIN)/orderkit demo
 
 test: .venv/.dev ## every test and every notebook, on real PostgreSQL and Temporal
 	@$(BIN)/python -m pytest --nbval --nbval-current-env -n 2 --dist loadfile --no-loadscope-reorder
 
-check: .venv/.dev ## the quick ones: format, lint, types, import rules, known vulnerabilities, unit tests
+check: .venv/.dev ## quick checks: format, lint, types, import rules, known vulnerabilities, unit tests
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
@@ -40,13 +40,13 @@ docs: .venv/.dev ## the documentation site, in build/docs/html (half a minute, n
 	@$(BIN)/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going -c docs -d build/docs/doctrees . build/docs/html
 	@echo "The site: build/docs/html/index.html"
 
-coverage: .venv/.dev ## the same tests, traced in every process: lines and branches of orderkit/ that they run (15 minutes)
+coverage: .venv/.dev ## the same tests with coverage: which lines and branches of orderkit/ they run (15 minutes)
 	@COVERAGE=$(BIN)/coverage bash tests/support/coverage.sh
 
 lowest: .venv/.dev ## the demo with the lowest versions that pyproject.toml allows, in an environment of its own (minutes)
 	@$(BIN)/python tests/support/lowest.py
 
-fences: .venv/.dev ## take each fence around the money out, in a copy, and see that the tests notice (20 minutes)
+fences: .venv/.dev ## remove each fence around the money, in a copy, and see that a test fails (20 minutes)
 	@$(BIN)/python tests/support/fences.py
 
 bench: .venv/.dev ## every benchmark, in labs of its own: table, build/bench/bench.json and bench.png (10 minutes)
@@ -61,14 +61,14 @@ containers: .venv/.dev ## the image and docker-compose.yml for real, with Docker
 elsewhere: .venv/.dev ## every notebook on a PostgreSQL (with TLS) and a Temporal that the lab did not start (7 minutes)
 	@$(BIN)/python tests/support/notebooks_elsewhere.py
 
-format: .venv/.dev ## put the code into its form
+format: .venv/.dev ## format the code
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
 
 notebooks: .venv/.dev ## run notebooks/src and write notebooks/*.ipynb
 	@$(BIN)/python notebooks/build.py
 
-histories: .venv/.dev ## record the histories of new cases, for the replay test; a recorded one stays
+histories: .venv/.dev ## record the histories of new cases for the replay test; recorded ones stay
 	@PYTHONPATH=tests $(BIN)/python -m support.record_histories
 
 wheel: .venv/.dev ## build dist/orderkit-*.whl
@@ -78,7 +78,7 @@ clean: ## remove what make made (not your lab's data in .orderkit)
 	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Two installs, so that somebody at a workshop downloads only what the lab needs.
+# Two installs: at a workshop people download only what the lab needs.
 .venv/.lab: .venv/bin/python pyproject.toml constraints.txt
 	@echo "Installing orderkit's parts into .venv (once; about 220 MB, the big ones are listed)"
 	@set -o pipefail; $(PIP) -e . | { grep --line-buffered ' MB)' || true; }
@@ -97,7 +97,7 @@ clean: ## remove what make made (not your lab's data in .orderkit)
 		echo "  Debian, Ubuntu, WSL:  sudo apt install python3 python3-venv"; \
 		echo "  macOS:                brew install python@3.13"; \
 		echo "  anything else:        https://www.python.org/downloads/"; \
-		echo "One that is elsewhere:  make lab PYTHON=/path/to/python3.13"; \
+		echo "A Python of your own:   make lab PYTHON=/path/to/python3.13"; \
 		exit 1; \
 	fi >&2; \
 	"$$python" -m venv --clear .venv
