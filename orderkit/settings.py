@@ -1,4 +1,4 @@
-"""What a process is told by its environment (`ORDERKIT_*`), read in the composition roots only.
+"""Settings from the environment (`ORDERKIT_*`), read in the composition roots only.
 
 Temporal's own connection settings are not here: they come from Temporal's own `TEMPORAL_*` and TOML configuration.
 """
@@ -32,7 +32,7 @@ def find_home() -> Path:
         here = Path.cwd()
     except FileNotFoundError:
         raise SettingsError(
-            "the folder in which this runs is gone: change into one that exists (in a notebook: open it there anew), "
+            "the current folder is gone: change into one that exists (in a notebook: open the notebook there again), "
             "or name the lab's folder with ORDERKIT_HOME"
         ) from None
     for folder in (here, *here.parents):
@@ -62,22 +62,26 @@ class Settings(BaseSettings):
 
     database_url: SecretStr = Field(
         SecretStr("postgresql://orderkit@127.0.0.1:5432/orderkit"),
-        description="PostgreSQL, as a URL; holds the password",
+        description="PostgreSQL's URL, with the password",
     )
     database_pool_size: int = Field(10, ge=1, le=100, description="connections per process")
     api_host: str = Field("127.0.0.1", min_length=1, description="address the REST API binds to")
     api_port: int = Field(8000, ge=1, le=65535, description="port of the REST API")
-    api_key: SecretStr | None = Field(None, description="required in X-API-Key; a must unless bound to loopback")
+    api_key: SecretStr | None = Field(
+        None, description="the key that callers send in X-API-Key; required unless the API binds to loopback"
+    )
     temporal_ui_url: str = Field(
-        "http://127.0.0.1:8080", description="Temporal's UI, for links, where Temporal is not the lab's own"
+        "http://127.0.0.1:8080", description="Temporal's UI, for links, if Temporal is not the lab's own"
     )
     codec_key: SecretStr | None = Field(
-        None, description="encrypts what Temporal stores; several between commas: the first encrypts, all decrypt"
+        None, description="encrypts what Temporal stores; separate several by commas: the first encrypts, all decrypt"
     )
-    codec_key_file: Path | None = Field(None, description="a file with such keys, one a line; they come second")
+    codec_key_file: Path | None = Field(
+        None, description="a file with such keys, one a line; used after those of ORDERKIT_CODEC_KEY"
+    )
     home: Path = Field(default_factory=find_home, description="the lab's state folder")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        "INFO", description="least severe line that is logged"
+        "INFO", description="lines below this level are not logged"
     )
     worker_slots: int = Field(
         WORKING_SLOTS,
@@ -86,7 +90,7 @@ class Settings(BaseSettings):
         description="attempts that work at once, per task queue and worker process; those that only wait do not count",
     )
     worker_metrics_host: str = Field(
-        "127.0.0.1", min_length=1, description="address on which a worker shows its metrics; they hold no id or key"
+        "127.0.0.1", min_length=1, description="address on which a worker serves its metrics, which hold no id or key"
     )
     worker_metrics_port: int | None = Field(
         None, ge=0, le=65535, description="port of a worker's Prometheus metrics; 0: any free one; unset: none"
@@ -94,7 +98,7 @@ class Settings(BaseSettings):
     build_id: str = Field(
         "",
         pattern=f"^({BUILD_ID_PATTERN})?$",
-        description="the worker's build, for Temporal's Worker Versioning; empty: it is not versioned",
+        description="the worker's build id, for Temporal's Worker Versioning; empty: not versioned",
     )
     deployment: str = Field(
         DEPLOYMENT, pattern=f"^{DEPLOYMENT_PATTERN}$", description="the deployment that the worker's build belongs to"
@@ -156,5 +160,5 @@ class Settings(BaseSettings):
         except ValidationError as error:
             wrong = [f"ORDERKIT_{str(each['loc'][0]).upper()}: {each['msg']}" for each in error.errors()]
             raise SettingsError("these settings are wrong: " + "; ".join(wrong)) from None
-        settings.codec_keys()  # a key that cannot work is to be found now, not by the first order
+        settings.codec_keys()  # find an invalid key now, not with the first order
         return settings

@@ -1,1 +1,1 @@
-"""What happened, and what was to be expected: DataFrames in, DataFrames and Figures out."""
+"""What happened, and what was expected: DataFrames in, DataFrames and Figures out."""

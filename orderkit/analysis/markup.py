@@ -9,7 +9,7 @@ _MATHS = re.compile(r"[$\\]")  # JupyterLab typesets $…$, \(…\) and \begin{�
 
 
 def escape(text: str) -> str:
-    """The text as it is; an element of its own keeps MathJax from taking a dollar sign or a backslash for maths.
+    """The unchanged text; an element of its own keeps MathJax from taking a dollar sign or a backslash for maths.
 
     For what stands between tags; inside of an attribute, `html.escape` is enough.
     """

@@ -82,7 +82,7 @@ _MORE_FONTS = (
 
 @functools.cache
 def fonts() -> list[str]:
-    """DejaVu, then whatever of the others is installed: each character comes from the first one that has it."""
+    """DejaVu, then those of the others that are installed: each character comes from the first font that has it."""
     installed = {font.name for font in fontManager.ttflist}
     return ["DejaVu Sans", *(name for name in _MORE_FONTS if name in installed)]
 
@@ -91,7 +91,7 @@ class Chart(Figure):
     """A Figure that shows itself in a notebook without pyplot."""
 
     def draw(self, renderer: RendererBase) -> None:
-        """A character that no font has is drawn as a box; a page of warnings in the cell would say no more."""
+        """A character that no font has is drawn as a box, without a page of warnings in the cell."""
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
             super().draw(renderer)
@@ -103,7 +103,7 @@ class Chart(Figure):
 
 
 def styled(draw: Callable[P, Chart]) -> Callable[P, Chart]:
-    """Decorates a chart function: our style, whatever the notebook's is."""
+    """Decorates a chart function: it uses our style, and ignores the notebook's."""
 
     @functools.wraps(draw)
     def in_style(*args: P.args, **kwargs: P.kwargs) -> Chart:

@@ -26,7 +26,7 @@ from orderkit.api.stream import Listener, stream_routes
 from orderkit.contract import Health
 from orderkit.settings import Settings
 
-_DESCRIPTION = """Start orders, steer them and see what became of them.
+_DESCRIPTION = """Start orders, steer them and see how they ended.
 
 Every error is `application/problem+json`; `type` names it, `detail` says what to do.
 A 503 names the `dependency` that is away."""
@@ -63,10 +63,10 @@ def create_app(settings: Settings, connect: Callable[[], Awaitable[Client]]) -> 
         description=_DESCRIPTION,
         lifespan=lifespan,
         openapi_tags=[
-            {"name": "orders", "description": "Start orders and read what became of them."},
-            {"name": "signals", "description": "Send a message to a running order; what came of it is in its status."},
+            {"name": "orders", "description": "Start orders and read their state."},
+            {"name": "signals", "description": "Send a message to a running order; its status shows the effect."},
             {"name": "updates", "description": "Send a message to a running order and hear the answer."},
-            {"name": "health", "description": "Database, Temporal and workers, each by itself."},
+            {"name": "health", "description": "The health of database, Temporal and workers."},
         ],
     )
     handle_errors(app)

@@ -77,7 +77,7 @@ class Backends:
     def _forget(self, task: asyncio.Future[Any]) -> None:
         self._abandoned.discard(task)
         if not task.cancelled():
-            task.exception()  # nobody waits for it, and nobody is to be told that nobody asked
+            task.exception()  # read the error, else asyncio logs that it was never retrieved
 
     @asynccontextmanager
     async def connecting(

@@ -38,7 +38,7 @@ class FailingWatch:
         return len(self._seen)
 
     async def run(self) -> None:
-        """Look for ever."""
+        """Look again and again, until cancelled."""
         while True:
             try:
                 await self.look()

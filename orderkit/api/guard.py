@@ -70,7 +70,7 @@ class Guard:
     def _refuse(self, scope: Scope, headers: Mapping[str, str]) -> Response | None:
         host = headers.get("host", "")
         if self._hosts is not None and hostname(host) not in self._hosts:
-            return problem("foreign-host", 403, "Foreign host", "this API does not go by the name in the Host header")
+            return problem("foreign-host", 403, "Foreign host", "the name in the Host header is not a name of this API")
         if is_foreign(scope["method"], host, headers):
             return problem("foreign-origin", 403, "Foreign page", "a page of another origin may not call this API")
         if self._key is None or scope["path"].startswith(OPEN_PATHS):
@@ -99,7 +99,7 @@ def hostname(host: str) -> str:
 
 
 def is_foreign(method: str, host: str, headers: Mapping[str, str]) -> bool:
-    """Whether a browser says that another site's page sends this; it asks nobody before a POST without a body."""
+    """Whether another site's page sends this. A browser does not ask the API before a POST without a body."""
     site = headers.get("sec-fetch-site", "none")
     if method in SAFE_METHODS:
         return site == "cross-site" and headers.get("sec-fetch-mode") != "navigate"

@@ -105,13 +105,13 @@ class HealthMonitor:
         return self._latest
 
     async def run(self) -> None:
-        """Check for ever."""
+        """Check again and again, until cancelled."""
         while True:
             try:
                 await self.check()
             except Exception:
                 logger.exception("the health check failed")
-            # What is being started or mended is looked at more often, so that nobody waits for our clock.
+            # While something is down, look more often, so that nobody waits for the next check.
             await asyncio.sleep(CHECK_SECONDS if self._latest.status == "ok" else CHECK_SECONDS / 5)
 
     async def check(self) -> None:

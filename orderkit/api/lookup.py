@@ -96,7 +96,7 @@ async def _view(backends: Backends, order_id: OrderId) -> temporal.WorkflowView 
 
 
 async def _failing(backends: Backends, order_id: OrderId) -> FailingTask | None:
-    """A glance: whoever asks has waited for Temporal already."""
+    """A quick look: the caller has waited for Temporal already."""
     try:
         return await temporal.failing(backends.temporal, order_id, _GLANCE_SECONDS)
     except (DependencyUnavailable, OrderNotFound):

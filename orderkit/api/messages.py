@@ -38,7 +38,7 @@ def signal_routes(backends: Backends) -> APIRouter:
 
     async def send(order_id: OrderId, name: SignalName, message: temporal.Signal) -> MessageSent:
         _check(message)
-        # Both at once, and what takes longer first: a workflow whose order has ended does nothing with a message.
+        # Both at once, the slower one first: a workflow whose order has ended ignores messages.
         failed, away = await asyncio.gather(
             temporal.signal(backends.temporal, order_id, _SIGNALS[name], message),
             check_open(backends, order_id),

@@ -53,7 +53,7 @@ class Totals(Collector):
         self._renewing: asyncio.Task[None] | None = None
 
     async def refresh(self) -> None:
-        """Count anew if it is time; where that takes long, the count before has to do."""
+        """Count again if it is time; if that takes long, use the last count."""
         if time.monotonic() >= self._renew_at and (self._renewing is None or self._renewing.done()):
             self._renewing = asyncio.create_task(self._renew())
         if self._renewing:

@@ -110,7 +110,7 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     words = {
         401: "the API key is missing or wrong",
         403: "the request comes from a foreign host or page",
-        404: "nobody knows this order",
+        404: "no order has this id",
         409: "another order has this id, the order has ended, or it refused the message",
         413: "the body is larger than 64 KiB",
         415: "the body is not application/json",

@@ -25,7 +25,7 @@ HEADER_SECONDS = 15.0
 
 
 class Impatient(HttpToolsProtocol):
-    """Ends connections on which no request arrives: uvicorn itself waits for a slow client's headers for ever."""
+    """Ends connections on which no request arrives: uvicorn itself waits without limit for a slow client's headers."""
 
     _clock: asyncio.TimerHandle
 
@@ -56,7 +56,7 @@ def server_config(app: ASGIApp) -> uvicorn.Config:
         app,
         http=Impatient,
         log_config=None,
-        access_log=False,  # paths hold order ids, and clients' addresses are nobody's business
+        access_log=False,  # no order ids and no clients' addresses in the log
         server_header=False,
         proxy_headers=False,
         ws="none",

@@ -66,7 +66,7 @@ class Listener:
                 del self._waiting[order_id]
 
     async def run(self) -> None:
-        """Listen for ever; after a break everybody looks again, since notifications were missed."""
+        """Listen until cancelled. After a break every stream reads again, since notifications were missed."""
         while True:
             broken = asyncio.Event()
             try:

@@ -135,7 +135,7 @@ def _activities(run_id: str, events: Sequence[Any]) -> list[ActivityFact]:
         elif event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
             started = event.activity_task_started_event_attributes
             attempts[started.scheduled_event_id] = started.attempt
-            if started.request_id:  # else nobody had begun it: Temporal wrote this when a person ended the activity
+            if started.request_id:  # else it never started: Temporal wrote this event when a person ended the activity
                 begun_by_worker[started.scheduled_event_id] = started.identity
         elif event.event_type in _ENDS:
             attribute, outcome = _ENDS[event.event_type]

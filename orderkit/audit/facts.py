@@ -17,7 +17,7 @@ class EventFact:
     outcome: str | None
     run_id: str | None
     activity_id: str | None
-    reset: bool = False  # the start of an attempt after a person reset its activity, whose count began anew
+    reset: bool = False  # an attempt that started after a person reset its activity, so Temporal counts from 1 again
 
 
 @dataclass(frozen=True)

@@ -157,7 +157,7 @@ def _history(order: OrderFacts) -> Found:
     reset = {(e.run_id, e.activity_id) for e in starts if e.reset}
     for activity in history.activities:
         seen = known[(activity.run_id, activity.activity_id)]
-        # History counts the attempts of an activity only where it ended by itself.
+        # The history has the number of attempts only if the activity was not ended from outside.
         by_itself = activity.outcome in ("completed", "failed", "timed_out")
         if by_itself and (activity.run_id, activity.activity_id) not in reset and seen > activity.attempts:
             yield (

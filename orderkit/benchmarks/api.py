@@ -96,7 +96,7 @@ async def measure(
         return started[-1]
 
     async def settled() -> None:
-        """The work that starts make would fall on whoever comes next, so nobody does before it is done."""
+        """Wait until the work of earlier starts is done; otherwise it would slow down the next measurement."""
         await _in_review(pool, started[-at_once:])
         await asyncio.sleep(REST_SECONDS)
 
@@ -147,7 +147,7 @@ async def _in_turn(
     each: int,
     after: Callable[[], Awaitable[None]] | None = None,
 ) -> list[list[float]]:
-    """Latencies of each side; nobody is always first. The first turn is for caches and prepared statements."""
+    """Latencies of each side, in alternating order. The first turn only warms caches and prepared statements."""
     took: list[list[float]] = [[] for _ in sides]
     for turn in range(turns + 1):
         for number in range(len(sides))[:: 1 if turn % 2 else -1]:

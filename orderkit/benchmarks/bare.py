@@ -69,7 +69,7 @@ async def running_bare_worker(environment: dict[str, str]) -> AsyncIterator[int]
                     raise RuntimeError("the bare worker ended before it served")
         yield process.pid
     finally:
-        with suppress(ProcessLookupError):  # it has ended by itself
+        with suppress(ProcessLookupError):  # it has ended already
             process.terminate()
         await process.wait()
 

@@ -57,7 +57,7 @@ async def running_baseline(settings: Settings) -> AsyncIterator[tuple[str, int]]
     try:
         yield host, port
     finally:
-        with suppress(ProcessLookupError):  # it has ended by itself
+        with suppress(ProcessLookupError):  # it has ended already
             process.terminate()
         await process.wait()
 

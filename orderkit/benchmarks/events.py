@@ -34,7 +34,7 @@ class ReadTime:
 
 @dataclass(frozen=True)
 class EventGrowth:
-    """What the questions take as the table grows, and what it costs to make it grow."""
+    """How long queries take as the table grows, and what the growth itself costs."""
 
     reads: list[ReadTime]
     seconds_a_million: float  # to make events

@@ -35,7 +35,7 @@ APPROVAL = ReviewDecision("the rollout")
 
 @dataclass
 class Rollout:
-    """What became of the orders. `began`: by phase, how many began on which build."""
+    """How the orders ended. `began`: by phase, how many began on which build."""
 
     orders: int
     began: dict[str, dict[str, int]] = field(default_factory=dict)

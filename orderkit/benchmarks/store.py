@@ -28,7 +28,7 @@ class StoreRate:
     """Orders a second whose writes are all committed, `at_once` of them at a time."""
 
     at_once: int
-    notified: bool  # whether listeners are told of each event
+    notified: bool  # whether listeners get a notification of each event
     per_second: float
 
 

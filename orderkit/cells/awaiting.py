@@ -1,4 +1,4 @@
-"""Calls of workflow code that do nothing, because nobody awaits them."""
+"""Calls in workflow code that do nothing, because `await` is missing."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def _own_coroutines(code: Code, function: Function) -> set[str]:
 
 
 def _awaited(code: Code, call: ast.AST, function: Function) -> bool:
-    """Whether somebody awaits what the call made, as far as the code shows."""
+    """Whether the call's result is awaited, as far as the code shows."""
     parent = code.parents[call]
     if isinstance(parent, ast.Await | ast.Lambda):
         return True
     if isinstance(parent, ast.Call):
-        return call is not parent.func  # given to somebody, who may await it
+        return call is not parent.func  # passed to a function, which may await it
     if isinstance(parent, ast.Assign | ast.AnnAssign | ast.NamedExpr):
         targets = parent.targets if isinstance(parent, ast.Assign) else [parent.target]
         names = [each.id for each in targets if isinstance(each, ast.Name)]

@@ -39,7 +39,7 @@ class Code:
                     yield each.asname or each.name, f"{node.module}.{each.name}"
 
     def name_of(self, node: ast.AST) -> str:
-        """The dotted name that an expression means, whatever it was imported as; empty for anything else."""
+        """The full dotted name of an expression, also after `import … as`; empty for anything else."""
         if isinstance(node, ast.Name):
             return self._names.get(node.id, node.id)
         if isinstance(node, ast.Attribute) and (owner := self.name_of(node.value)):

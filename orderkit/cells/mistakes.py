@@ -11,7 +11,7 @@ _WIDTH = 92  # with the error's name in front of it, what fits in a cell at 1280
 
 @dataclass(frozen=True, order=True)
 class Mistake:
-    """`line` is that of the cell, whose first line is the magic's; 0 where no line is to blame."""
+    """`line` is the cell's line; the magic is line 1. 0 if the mistake is in no single line."""
 
     line: int
     what: str

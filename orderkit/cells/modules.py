@@ -12,7 +12,7 @@ from types import ModuleType
 
 
 class KeptModules(importlib.abc.MetaPathFinder, importlib.abc.SourceLoader):  # type: ignore[misc] # as Python has it
-    """Imports the modules of a folder from memory. Temporal's sandbox imports them anew for every workflow."""
+    """Imports the modules of a folder from memory. Temporal's sandbox imports them again for every workflow."""
 
     def __init__(self, folder: Path, name: str, text: str) -> None:
         self._folder = folder

@@ -1,4 +1,4 @@
-"""What workflow code may not call, why, and what it calls instead."""
+"""Calls that are forbidden in workflow code, why, and what to call instead."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Rule:
     instead: str
 
     def covers(self, name: str) -> bool:
-        """Whether the call of this dotted name is meant."""
+        """Whether the rule is about this dotted name."""
         return any(name == each or (each.endswith(".") and name.startswith(each)) for each in self.names)
 
 

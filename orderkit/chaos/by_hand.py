@@ -29,7 +29,7 @@ _LIMIT = timedelta(seconds=5)
 
 
 async def do(client: Client, deed: Deed, order_id: OrderId) -> str:
-    """Do it; what came of it in a word. The order may have ended, and a server may be away: that is part of it."""
+    """Do it, and return the result as one word. The order may have ended already, or a server may be away."""
     deeds: dict[Deed, Callable[[Client, OrderId], Awaitable[None]]] = {
         Deed.MESSAGES: _messages,
         Deed.START: _start,
@@ -66,7 +66,7 @@ async def _messages(client: Client, order_id: OrderId) -> None:
 
 
 async def _start(client: Client, order_id: OrderId) -> None:
-    """A workflow like this one, under its own name and under another, without input, and a shipping run of nobody."""
+    """Start more workflows: with the same id, with another one, without input, and a shipping without an order."""
     order = OrderInput(order_id, deadline_seconds=DEADLINE_SECONDS)
     for workflow, inputs, workflow_id, queue in (
         ("OrderWorkflow", [order], f"by-hand-{order_id}", ORDER_QUEUE),
@@ -89,7 +89,7 @@ async def _delete(client: Client, order_id: OrderId) -> None:
 
 
 async def _reset(client: Client, order_id: OrderId) -> None:
-    """To its first workflow task: everything is done anew."""
+    """Reset it to its first workflow task: everything is done again."""
     workflow_id = order_workflow_id(order_id)
     events = (await client.get_workflow_handle(workflow_id).fetch_history(rpc_timeout=_LIMIT)).events
     tasks = [e.event_id for e in events if e.HasField("workflow_task_completed_event_attributes")]

@@ -16,7 +16,7 @@ DEADLINE_SECONDS = 120.0  # longer than the servers are ever away: what is teste
 class Blow(StrEnum):
     """What happens to a process."""
 
-    KILL = "kill"  # SIGKILL; the supervisor starts it anew
+    KILL = "kill"  # SIGKILL; the supervisor starts it again
     PAUSE = "pause"  # SIGSTOP for a while, then SIGCONT
 
 
@@ -56,7 +56,7 @@ class Deed(StrEnum):
 
 @dataclass(frozen=True)
 class OrderPlan:
-    """An order, when it is started, and what is said and done to it how many seconds later."""
+    """An order, the time of its start, and its messages and interventions with their seconds after the start."""
 
     order_id: OrderId
     at_seconds: float

@@ -1,4 +1,4 @@
-"""What a person can ask for, as data; `send` asks the API, and says in one line what came of it."""
+"""What a person can ask for, as data; `send` asks the API and returns the answer as one line."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ async def send(command: Command, api: OrderkitClient, via: Via = "update") -> st
     match command:
         case Start():
             if not (await api.start(order_id, command.body)).created:
-                raise OrderConflict("this very order was started before; choose another id")
+                raise OrderConflict("this order was started before; choose another id")
             return "started"
         case Decide():
             _somebody(command.who)

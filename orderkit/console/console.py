@@ -66,7 +66,7 @@ class Console:
         self._clock_ahead = timedelta()  # of the database's clock, before ours
         self._busy: frozenset[str] = frozenset()
         self._ready = asyncio.Event()
-        self._taken: set[str] = set()  # ids that were asked for, whatever came of it
+        self._taken: set[str] = set()  # ids that were requested, even without success
         self._closed = False
         #: What is known of the orders, without a widget.
         self.state = ConsoleState()
@@ -89,7 +89,7 @@ class Console:
         return self._closed
 
     async def ready(self, within_seconds: float = 10) -> Console:
-        """Wait until the orders are known, for a bounded time; the console itself says what is missing."""
+        """Wait until the orders are known, up to a limit; the console itself says what is missing."""
         try:
             async with asyncio.timeout(within_seconds):
                 await self._ready.wait()
@@ -140,7 +140,7 @@ class Console:
             self._loop.call_soon_threadsafe(act)
 
     def _clicked(self, name: str) -> None:
-        """Every button: lock it, say so, work, say what came of it."""
+        """Every button: lock it, say what begins, do it, show the result."""
         of_order = name in self.view.panel.buttons
         key = f"{name}:{self.state.selected}" if of_order else name
         if self._closed or key in self._busy or (of_order and self.state.selection is None):
@@ -270,7 +270,7 @@ class Console:
         task.add_done_callback(self._done)
 
     def _done(self, task: asyncio.Task[None]) -> None:
-        """A mistake of our own is seen in the panel, not as a traceback in whatever cell ran last."""
+        """Show an error of ours in the panel, not as a traceback in the last cell."""
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()):
             logger.info("the console failed", exc_info=error)

@@ -80,7 +80,7 @@ def workers_html(workers: int | None, extra: Sequence[str] = ()) -> str:
 
 
 def message_html(kind: str, text: str) -> str:
-    """What came of a click; `kind` is good, bad or busy."""
+    """The answer to a click; `kind` is good, bad or busy."""
     sign = {"good": "✔", "bad": "✖", "busy": "…"}[kind]
     return f'<div class="okc-message okc-{kind}" role="status">{sign} {escape(text)}</div>'
 
@@ -158,7 +158,7 @@ def _chip(order: ConsoleOrder, step: str) -> str:
 
 
 def _left(order: ConsoleOrder, now: datetime) -> str:
-    """The time left: a bar that the browser drains by itself, so that nothing is sent for it."""
+    """The time left: the browser itself animates the bar, so we send nothing for it."""
     left = order.left_seconds(now)
     if left is None or order.row is None:
         return badge(STARTING)

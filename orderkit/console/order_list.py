@@ -81,7 +81,7 @@ class OrderList:
         tick: bool = False,
         others: int = 0,
     ) -> None:
-        """Show what is new; on a tick, also what only time has changed. `others`: orders that nobody has read."""
+        """Show what is new; on a tick, also what only time has changed. `others`: orders that were not read."""
         added: list[_Row] = []
         for order_id, order in orders.items():
             row = self._rows.get(order_id)
@@ -99,7 +99,7 @@ class OrderList:
             row.pick(order_id == picked)
 
     def _new_row(self, added: list[_Row]) -> _Row:
-        """A row to use: a new one, or in a full list that of the oldest order, ended ones first."""
+        """A new row, or if the list is full, the row of the oldest order, preferably one that has ended."""
         if len(self._rows) < _MOST_ROWS:
             added.append(_Row(self._select, self._shared))
             return added[-1]

@@ -59,7 +59,7 @@ class OrderRow:
 
 @dataclass(frozen=True)
 class ConsoleAttempt:
-    """A row of the view trellis_attempts, which says what became of it."""
+    """A row of the view trellis_attempts, with the attempt's outcome."""
 
     step: str
     number: int
@@ -224,7 +224,7 @@ class ConsoleState:
     orders: Mapping[str, ConsoleOrder] = field(default_factory=dict)
     selected: str | None = None
     trouble: str | None = "connecting to PostgreSQL"  # None: news is pushed; else why not
-    workers: int | None = None  # None: nobody told
+    workers: int | None = None  # None: not known
     extra_workers: tuple[str, ...] = ()  # beside the lab's own, by name
     others: int = 0  # older orders, which the console has not read
 

@@ -78,7 +78,7 @@ def _bar(
 
 
 def _wait(order: ConsoleOrder, last: float, span: float) -> str:
-    """The review's waiting, from its opening to whatever ended it."""
+    """The review's waiting, from its opening to its end."""
     opened = next((e for e in order.history if e.type == EventType.REVIEW_OPENED), None)
     if opened is None:
         return ""

@@ -1,4 +1,4 @@
-"""The console's widgets, put together. Knows the state and shows it; what a click means is the console's business."""
+"""The console's widgets, put together. The view shows the state; the console decides what a click does."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class View:
                 "Kill worker", "bolt", "danger", "SIGKILL to every worker; the supervisor starts new ones"
             ),
             "stop": _worker_button(
-                "Stop workers", "stop", "", "stop the workers for good: nobody polls the task queues"
+                "Stop workers", "stop", "", "stop the workers for good: no worker polls the task queues"
             ),
             "start-worker": _worker_button("Start worker", "play", "", "let one worker run"),
         }

@@ -15,7 +15,7 @@ ANNOUNCEMENTS = {
 
 
 async def control(button: str, workers: WorkerControl) -> str:
-    """Do it, and say what is so now; raises orderkit's errors."""
+    """Do it, and return the new situation as a sentence; raises orderkit's errors."""
     match button:
         case "kill":
             await workers.kill()
@@ -23,14 +23,14 @@ async def control(button: str, workers: WorkerControl) -> str:
         case "stop":
             await workers.stop()
             others = await asyncio.to_thread(lambda: workers.others)
-            return told_others(others) if others else "No worker runs: orders wait where they are"
+            return told_others(others) if others else "No worker runs: orders wait"
         case _:
             await workers.start(1)
             return "One worker polls both task queues"
 
 
 async def running(workers: WorkerControl) -> tuple[int, tuple[str, ...]]:
-    """How many run, and the names of those beside them. In a thread: it takes a moment. None where nobody answers."""
+    """How many run, and the names of those beside them. In a thread: it takes a moment. None if no server answers."""
     try:
         return await asyncio.to_thread(lambda: (workers.count, tuple(workers.extra)))
     except OrderkitError:

@@ -28,7 +28,7 @@ class OrderStarted(_Answer):
 
 
 class MessageSent(_Answer):
-    """The signal is in Temporal's history; what came of it is in the order's status and events."""
+    """The signal is in Temporal's history; its effect is in the order's status and events."""
 
     order_id: str
     sent: Literal["cancel", "update-address", "approve", "reject"]
@@ -77,7 +77,7 @@ State = Literal[
 
 
 class FailingWorkflow(_Answer):
-    """A workflow of the order whose task fails: it stands still and hears nothing until its code is mended."""
+    """A workflow of the order whose task fails: it stands still and receives nothing until its code is corrected."""
 
     workflow_id: str
     error: str = Field(examples=["TypeError: unsupported operand type(s)"])

@@ -10,7 +10,7 @@ DEPLOYMENT_PATTERN = r"[A-Za-z0-9][A-Za-z0-9/_-]{0,127}"
 
 
 def check_build_id(build_id: str) -> str:
-    """What is wrong with it, empty if nothing is. A colon would be taken for the deployment's end."""
+    """The problem with a build id; empty if there is none. A colon would end the deployment's name."""
     if re.fullmatch(BUILD_ID_PATTERN, build_id):
         return ""
     shown = build_id if len(build_id) <= 60 else f"{build_id[:60]}…"

@@ -22,7 +22,7 @@ class Attempt:
 
 @dataclass(frozen=True, kw_only=True)
 class StepInput:
-    """What every activity is told. `prior_attempts` counts those of earlier activities for the same step."""
+    """The input of every activity. `prior_attempts`: attempts of earlier activities for the same step."""
 
     order_id: OrderId
     faults: FaultPlan

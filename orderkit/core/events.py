@@ -38,7 +38,7 @@ EVENT_STEPS: dict[EventType, Step] = {
     EventType.ORDER_RECEIVED: Step.RECEIVE,
     EventType.ORDER_VALIDATED: Step.VALIDATE,
     EventType.REVIEW_OPENED: Step.REVIEW,
-    EventType.ORDER_APPROVED: Step.REVIEW,  # written by charge, but it tells what became of the review
+    EventType.ORDER_APPROVED: Step.REVIEW,  # written by charge, but it belongs to the review
     EventType.PAYMENT_CHARGED: Step.CHARGE,
     EventType.PAYMENT_DECLINED: Step.CHARGE,
     EventType.PACKAGE_PREPARED: Step.PREPARE,
@@ -75,7 +75,7 @@ ONCE = frozenset(EVENT_STEPS) - {EventType.ADDRESS_CHANGED}
 
 
 def event_step(event_type: str) -> Step | None:
-    """The step that an event belongs to; None for an attempt's own events, and for a type that nobody knows."""
+    """The step that an event belongs to; None for an attempt's own events, and for an unknown type."""
     return EVENT_STEPS.get(EventType(event_type)) if event_type in list(EventType) else None
 
 

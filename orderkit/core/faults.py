@@ -139,7 +139,7 @@ def check_plan(plan: FaultPlan) -> None:
 
 
 def decide(plan: FaultPlan, order_id: str, step: Step, attempt: int) -> Fault:
-    """The fate of one attempt (counted from 1): the same arguments, the same answer, on every machine."""
+    """The fault of one attempt (counted from 1). The same arguments give the same answer on every machine."""
     script = plan.script.get(step, [])
     if attempt <= len(script):
         return parse_fault(script[attempt - 1])

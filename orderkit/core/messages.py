@@ -1,4 +1,4 @@
-"""What can be said to a running order: signals, updates and the query's answer; one argument each."""
+"""Messages to a running order: signals, updates and the query's answer; each has one argument."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -7,7 +7,7 @@ from orderkit.core.orders import Address, check_address, has_control_characters
 from orderkit.errors import Problem
 
 MAX_TEXT_CHARACTERS = 500  # of a name, a reason or a note
-MAX_SIGNAL_NAME_CHARACTERS = 60  # what is kept of one that nobody knows
+MAX_SIGNAL_NAME_CHARACTERS = 60  # of an unknown signal's name
 DEADLINE = "deadline"  # who stops an order whose time runs out
 MESSAGE_REFUSED = "MessageRefused"  # the type of a refusal, as Temporal carries it
 

@@ -43,7 +43,7 @@ class Policy:
 class UntilDone(Policy):
     """Tried without end, the time limit doubled after every few attempts, up to `max_timeout_seconds`.
 
-    A limit for ever would never be met on a machine too busy to meet it once, and missing it keeps the machine busy.
+    With a fixed limit an overloaded machine fails for ever, because every retry adds load.
     """
 
     attempts_per_limit: int = 20
@@ -83,9 +83,9 @@ BUDGET = Policy(
     max_wait_seconds=0.05,
 )
 
-# What must happen, happens: everything after the point of no return, and every compensation. The limits leave room
-# for a busy machine where no scenario makes an attempt hang. Limits and waits grow by little: under a deadline, growth
-# costs more than it saves. But they grow, so that hundreds of orders stopped at once give way.
+# Everything after the point of no return, and every compensation: these must happen. Where no scenario makes an attempt
+# hang, limits leave room for a busy machine. Limits and waits grow only a little, since the deadline is near. But they
+# must grow: hundreds of orders that are stopped at once would otherwise keep the machine overloaded.
 UNTIL_DONE = UntilDone(
     name="until_done",
     attempt_timeout_seconds={

@@ -70,7 +70,7 @@ class PaymentProvider(Protocol):
         """Charge once per key. Raises KeyRefused for a voided key, or one used for something else."""
 
     async def void(self, key: PaymentId, order_id: OrderId) -> RefundResult:
-        """Refund what went through under the key; refuse whatever comes later. Safe to repeat."""
+        """Refund what was charged with the key, and refuse all later charges. Safe to repeat."""
 
 
 class Carrier(Protocol):

@@ -1,4 +1,4 @@
-"""Why an order's time ran out, in words: what really held it up last."""
+"""Says in words why an order's time ran out: what delayed it last."""
 
 from dataclasses import dataclass
 

@@ -60,7 +60,7 @@ STEP_SUMMARIES: dict[Step, str] = {
 
 STEP_ACTIVITIES: dict[Step, str] = {step: activity for activity, step in ACTIVITY_STEPS.items()}
 
-# Up to the point of no return: tried by the order's policy, and what the outside world may decline.
+# Up to the point of no return: the order's policy decides the retries, and the outside world may decline.
 POLICY_STEPS = (Step.RECEIVE, Step.VALIDATE, Step.REVIEW, Step.CHARGE, Step.PREPARE, Step.DISPATCH)
 
 # The whole way of an order that ships. All that is not in POLICY_STEPS is tried until it is done.

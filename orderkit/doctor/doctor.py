@@ -51,7 +51,7 @@ def _examine(home: Path | None) -> Iterator[Check]:
         yield from check_ports(stack)
         yield from _check_processes(home, stack)
         if stack is None:
-            return  # whoever answers on the usual ports is not ours
+            return  # servers on the usual ports are not this lab's
     yield from asyncio.run(_check_services(target, "" if elsewhere else _UP, "" if foreign else _UP))
 
 
@@ -70,7 +70,7 @@ def _check_processes(home: Path, stack: Stack | None) -> Iterator[Check]:
 
 
 async def _check_services(target: Target, remedy: str, mend_ours: str) -> list[Check]:
-    """`remedy` is for the servers, `mend_ours` for worker and API; empty where only their owner can do it."""
+    """`remedy` is for the servers, `mend_ours` for worker and API; empty if only their owner can do it."""
     settings = target.settings
     found = [check async for check in _check_database(target, remedy)]
     found += [check async for check in _check_temporal(target, remedy, mend_ours)]
@@ -106,7 +106,7 @@ async def _check_temporal(target: Target, remedy: str, mend_ours: str) -> AsyncI
         yield Check("Temporal", False, str(error), mend)
         return
     if not await is_serving(client):
-        yield Check("Temporal", False, f"the frontend or its namespace {client.namespace} is not well", mend)
+        yield Check("Temporal", False, f"the frontend, or its namespace {client.namespace}, does not work", mend)
         return
     yield Check(
         "Temporal", True, f"answers at {client.service_client.config.target_host}, namespace {client.namespace}"

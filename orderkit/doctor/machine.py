@@ -35,7 +35,7 @@ class Check:
 def check_platform() -> Iterator[Check]:
     """Python and the operating system."""
     wanted = ".".join(map(str, _OLDEST_PYTHON))
-    remedy = f"install Python {wanted} or newer and make the environment anew"
+    remedy = f"install Python {wanted} or newer and create the environment again"
     yield Check("Python", sys.version_info >= _OLDEST_PYTHON, platform.python_version(), remedy)
     system = f"{platform.system()} {platform.release()}, {platform.machine()}"
     if sys.platform == "win32":
@@ -117,8 +117,14 @@ def _version_of(name: str, binary: Callable[[], Path]) -> Check:
         return Check(name, False, "missing", str(error))
     except (OSError, subprocess.SubprocessError) as error:
         return Check(
-            name, False, f"does not run: {error}", "make the environment anew (its wheel is of another platform?)"
+            name,
+            False,
+            f"does not run: {error}",
+            "create the environment again (perhaps its wheel is for another platform)",
         )
     return Check(
-        name, said.returncode == 0, f"{said.stdout.strip() or said.stderr.strip()}, {path}", "make the environment anew"
+        name,
+        said.returncode == 0,
+        f"{said.stdout.strip() or said.stderr.strip()}, {path}",
+        "create the environment again",
     )

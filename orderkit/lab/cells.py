@@ -164,7 +164,7 @@ class CellWorkers:
             self.processes.popitem()[1].end()
 
     def _end_others(self, stack: Stack, module: str, keep: CellProcess) -> None:
-        """This kernel's worker of the module, and that of another notebook."""
+        """The module's worker of this kernel, or the one of another notebook."""
         if before := self.processes.pop(module, None):
             before.end()
         name = queue_of(module)

@@ -152,7 +152,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Module:
-    """What became of a `%%workflow` cell."""
+    """The result of a `%%workflow` cell."""
 
     name: str  #: of its file, without `.py`
     workflows: tuple[str, ...]  #: the names of those in it
@@ -175,7 +175,7 @@ class Module:
 
 @dataclass(frozen=True)
 class PytestResult:
-    """What became of one test."""
+    """The result of one test."""
 
     test: str  #: its name; empty where the file could not be read
     outcome: str  #: passed, failed or skipped

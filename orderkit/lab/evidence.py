@@ -1,4 +1,4 @@
-"""Why an order has not got further: from the API's health, Temporal's history and the attempts, in that order."""
+"""Why an order does not go on: looks at the API's health, at Temporal's history, then at the attempts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def explain(order_id: str, api: OrderkitClient, connect: Callable[[], Awai
             failing = await _workflow(client, order_workflow_id(order_id)) or await _build(client, order_id)
     except (OrderkitError, RPCError, TimeoutError):
         pass  # Temporal is away: the health said so
-    # A workflow whose code fails neither hears a person nor takes a step: what it waits for is beside the point.
+    # A workflow whose code fails receives no message and takes no step, so it does not matter what it waits for.
     found += failing or await _step(order_id, api)
     return found or ["everything answers, and the order moves: give it more time (within_seconds=…)"]
 
@@ -55,7 +55,7 @@ def _ailing(health: Health) -> Iterator[str]:
 
 
 async def _workflow(client: Client, workflow_id: str) -> list[str]:
-    """Of the order's workflow and its children: that it was terminated, or the error that its tasks fail with."""
+    """Whether the order's workflow was terminated, or the error with which its tasks, or its children's, fail."""
     from temporalio.client import WorkflowExecutionStatus
     from temporalio.service import RPCError
 

@@ -55,6 +55,6 @@ def _heading(name: object) -> str:
 
 
 def _cell(cell: object) -> str:
-    """Outcomes get their sign, so that they are told apart from afar."""
+    """Outcomes get their sign, so that people can tell them apart from far away."""
     text = escape(str(cell))
     return f"{SIGNS[text]}&nbsp;{text}" if text in SIGNS else text

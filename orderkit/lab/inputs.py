@@ -1,4 +1,4 @@
-"""What people write in a cell, as bodies of the REST API; every problem is named in a sentence."""
+"""Turns values from a cell into bodies of the REST API; a sentence names every problem."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`Lab`: what a notebook holds in its hand. Every call is bounded in time and says why when it gives up."""
+"""`Lab`: what a notebook works with. Every call has a time limit, and says why when it gives up."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ if TYPE_CHECKING:
     from orderkit.lab.load import LoadRun
     from orderkit.store.database import Pool
 
-# Where nobody set logging up, warnings go to the cell: a pool that lost its server, which the lessons kill on purpose.
+# Without logging set up, warnings would show in the cell, for example when a lesson kills a server on purpose.
 for library in ("asyncpg", "temporalio"):
     logging.getLogger(library).addHandler(logging.NullHandler())
 
 notice_forgotten_await()  # here, since `Lab.start()` itself can lack its await
 
-_homes_set: dict[str, str] = {}  # what Lab.start put into ORDERKIT_HOME: nobody's wish
+_homes_set: dict[str, str] = {}  # what Lab.start put into ORDERKIT_HOME; the user did not set it
 
 
 def _forget_lost_home() -> None:
-    """Where the folder around the last lab was moved away, look for the lab anew instead of making the folder again."""
+    """If the folder around the last lab was moved, look for a lab again, and do not create that folder."""
     told = os.environ.get("ORDERKIT_HOME", "")
     if told and told == _homes_set.get("last") and not Path(told).parent.is_dir():
         del os.environ["ORDERKIT_HOME"]
@@ -87,7 +87,7 @@ class Lab:
 
     @classmethod
     async def start(cls, home: Path | str | None = None) -> Self:
-        """Find the stack that runs, mend it, or start one; takes seconds. Raises LabError with the evidence.
+        """Start what is missing of the lab; takes seconds. Raises LabError with the evidence.
 
         Where ORDERKIT_DATABASE_URL and TEMPORAL_* name servers from outside (compose, a cluster), it uses those, and
         starts only workers and the API. Sets ORDERKIT_HOME for the kernel, so that `!orderkit order list` in a cell
@@ -128,7 +128,7 @@ class Lab:
         return await self._console.ready()
 
     async def close(self) -> None:
-        """Let go of the connections; the stack runs on, and whatever is called next opens them again.
+        """Close the connections. The stack runs on, and the next call opens them again.
 
         The workers of `%%workflow` cells end.
         """
@@ -183,7 +183,7 @@ class Lab:
         return Audit(report.orders, findings)
 
     async def failures(self, *orders: Order | str, full: bool = False) -> pd.DataFrame:
-        """Which attempts did not complete, of these orders or of the last hour's: step, kind, attempts, last_error.
+        """The attempts that did not complete, of these orders or of the last hour: step, kind, attempts, last_error.
 
         `full` as analysis.operations.FAILURES, over time.
         """
@@ -224,7 +224,7 @@ class Lab:
             return ""
 
     async def doctor(self) -> pd.DataFrame:
-        """What is wrong, and how to mend it. Columns: ok, check, found, what to do."""
+        """What is wrong, and how to repair it. Columns: ok, check, found, what to do."""
         from orderkit.doctor.doctor import doctor
         from orderkit.lab.frame import Table
 

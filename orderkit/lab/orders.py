@@ -117,7 +117,7 @@ class Orders:
         return order.seen(status, attempts)
 
     async def wait(self, order: Order | str, within_seconds: float = 30, until: str | None = None) -> Order:
-        """Wait for an order's end, or until it comes by a state (`in_review`, `charged` …) or starts a step (`charge`).
+        """Wait for an order's end, or until it reaches a state (`in_review`, `charged` …) or starts a step (`charge`).
 
         Raises WaitExpired, which explains from evidence what holds the order up. An order that ends without ever coming
         by `until` is returned as it ended.
@@ -248,7 +248,7 @@ class Orders:
             return False
 
     async def _closed(self, order: Order) -> None:
-        """The database closes the order a moment before Temporal closes the workflow; what comes next should agree."""
+        """Wait for the workflow's end, too: it comes a moment after the order is closed in the database."""
         from temporalio.client import WorkflowHistoryEventFilterType
         from temporalio.service import RPCError
 
@@ -260,7 +260,7 @@ class Orders:
                 ):
                     return
         except (OrderkitError, RPCError, TimeoutError):
-            return  # Temporal is away, or has forgotten it: the database's word stands
+            return  # Temporal is away, or has deleted the workflow: the database decides
 
     async def _expired(self, order: Order, within_seconds: float, until: str | None) -> WaitExpired:
         evidence = await explain(order.id, self._api, self._connect)

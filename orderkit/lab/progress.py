@@ -1,4 +1,4 @@
-"""One line that changes while a blocking call is at work; nothing outside of a notebook."""
+"""One line that changes during a long call; outside of a notebook it shows nothing."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 _LOOK_SECONDS = 0.2
-_PATIENCE_LOOKS = 6  # nobody looks at a cell that shows nothing for longer than about a second
+_PATIENCE_LOOKS = 6  # about a second: after that, a person wants to see something
 
 
 async def with_progress(work: Callable[[Callable[[str], None]], T], *, quiet: bool) -> T:
-    """Run `work(tell)` in a thread; what it tells last is shown. `quiet`: only if it takes long, and meanwhile."""
+    """Run `work(tell)` in a thread and show its last message; `quiet`: only while work that takes long goes on."""
     told = ["Looking at the lab" if quiet else "Starting the lab"]
     task = asyncio.create_task(asyncio.to_thread(work, told.append))
     line: _Line = _PassingLine() if quiet else _LastingLine()
@@ -35,7 +35,7 @@ async def with_progress(work: Callable[[Callable[[str], None]], T], *, quiet: bo
 
 
 def say(text: str) -> None:
-    """Show a sentence in the cell, to stay; outside of a notebook it is logged."""
+    """Show a sentence in the cell and keep it there; outside of a notebook, log it."""
     display = displayer()
     if display is None:
         logger.warning(text)
@@ -45,7 +45,7 @@ def say(text: str) -> None:
 
 @asynccontextmanager
 async def passing(text: str) -> AsyncIterator[None]:
-    """Show a line while the block is at work, if it takes longer than about a second; nothing stays of it."""
+    """Show a line if the block takes longer than about a second, and remove it afterwards."""
     line = _PassingLine()
     later = asyncio.get_running_loop().call_later(_PATIENCE_LOOKS * _LOOK_SECONDS, line.show, f"{text} …")
     try:
@@ -70,7 +70,7 @@ class _Line(Protocol):
         """What is going on now."""
 
     def end(self, text: str) -> None:
-        """What has come of it."""
+        """The result."""
 
 
 class _LastingLine:
@@ -96,7 +96,7 @@ class _LastingLine:
 
 
 class _PassingLine:
-    """A widget without any text of its own: a notebook that is compared with what it stored has none to compare."""
+    """A widget: tests that compare a notebook with its stored outputs ignore widgets."""
 
     def __init__(self) -> None:
         self._widget: Any = None

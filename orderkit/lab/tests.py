@@ -84,7 +84,7 @@ class Tests:
                 try:
                     process.wait(_WITHIN_SECONDS)
                 except subprocess.TimeoutExpired:
-                    raise LabError(f"test_{name}.py has not ended within {_WITHIN_SECONDS} s; it was ended") from None
+                    raise LabError(f"test_{name}.py did not end within {_WITHIN_SECONDS} s and was stopped") from None
                 finally:
                     if process.poll() is None:
                         process.kill()

@@ -60,7 +60,7 @@ class Workflows:
         """What `%%workflow` does with its cell: check it, keep it as a file, and serve it in place of what was before.
 
         Raises CellRefused, which names the lines; then nothing has changed. Takes a second, and holds up the kernel.
-        Not `checked`: the worker starts whatever Temporal lets start, and the mistakes show when it runs.
+        Not `checked`: the worker starts if Temporal allows it, and mistakes show when the code runs.
         """
         text = as_module(cell)
         code = read(text)
@@ -134,7 +134,7 @@ class Workflows:
         return self._runs[name]
 
     async def signal(self, run: Run | str, signal: str, *arguments: Any) -> str:
-        """Send a signal; what it does, nobody answers. Raises LabError where the cell has no handler that takes it."""
+        """Send a signal, which has no answer. Raises LabError if the cell has no handler for it."""
         known = self._find(run)
         handlers = self._signals.get(known.workflow)
         if handlers and signal not in handlers:
@@ -157,7 +157,7 @@ class Workflows:
     async def wait(self, run: Run | str, within_seconds: float = 30) -> Run:
         """Wait for a run's end. Raises WaitExpired, which says why it has not come.
 
-        It does so at once when the workflow's code fails: that goes on until the cell is mended and run again.
+        If the workflow's code fails, it does so at once: the run stands still until the corrected cell runs.
         """
         check_seconds("within_seconds", within_seconds)
         from temporalio.client import WorkflowExecutionStatus
@@ -205,7 +205,7 @@ class Workflows:
         return path
 
     async def terminate(self, run: Run | str, reason: str = "") -> Run:
-        """End a run at once; its code does not notice. One that has ended stays as it is."""
+        """End a run at once; its code does not notice. A run that has ended stays as it is."""
         from temporalio.service import RPCError
 
         known = self._find(run)

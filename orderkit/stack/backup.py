@@ -28,7 +28,7 @@ _UNKNOWN_BEFORE_17 = b"SET transaction_timeout = 0;\n"
 
 @dataclass(frozen=True)
 class Database:
-    """A database as PostgreSQL's programs are told of it: the password in the environment, where `ps` does not look."""
+    """How PostgreSQL's programs reach a database: the password is in the environment, where `ps` does not show it."""
 
     url: str  # without the password
     environment: Mapping[str, str]
@@ -83,7 +83,9 @@ def restore(target: Target, file: Path, *, replace: bool = False) -> int:
     check_backup(file)
     there = asyncio.run(count_orders(target.database_url))
     if there and not replace:
-        raise LabError(f"the database has {there:,} orders already; to lose them: orderkit db restore --replace {file}")
+        raise LabError(
+            f"the database has {there:,} orders already; to delete them: orderkit db restore --replace {file}"
+        )
     asyncio.run(drop(target.database_url))
     _read_in(Database.of_target(target), file)
     asyncio.run(migrate(target.database_url))
@@ -96,7 +98,7 @@ def check_backup(file: Path) -> None:
         raise LabError(f"there is no backup {file}")
     listed = subprocess.run([str(postgres.binary("pg_restore")), "--list", str(file)], capture_output=True)
     if listed.returncode:
-        raise LabError(f"{file} is no backup of orderkit db backup: {_last_line(listed.stderr)}")
+        raise LabError(f"{file} was not written by orderkit db backup: {_last_line(listed.stderr)}")
     if b"trellis_orders" not in listed.stdout:
         raise LabError(f"{file} is a backup of something else: it has no table trellis_orders")
 
@@ -124,7 +126,7 @@ def _read_in(database: Database, file: Path) -> None:
             reader.stdin.close()
         why = _last_line(reader.stderr.read())
         if reader.wait():
-            raise LabError(f"the backup could not be read in, and the database is empty: {why}")
+            raise LabError(f"loading the backup failed, and the database is empty now: {why}")
 
 
 def _last_line(said: bytes) -> str:

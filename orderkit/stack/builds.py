@@ -19,7 +19,7 @@ _LOOK_SECONDS = 0.1
 
 
 def end_with_input() -> None:
-    """End this process at once when whoever holds the other end of standard input is gone, however that died."""
+    """End this process at once when the process at the other end of standard input is gone, however it died."""
 
     def wait() -> None:
         sys.stdin.buffer.read()

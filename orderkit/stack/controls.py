@@ -29,7 +29,7 @@ Tell = Callable[[str], None]  # tells the person a sentence that stays
 
 
 def _unheard(_: str) -> None:
-    """For callers that ask themselves."""
+    """For callers that show nothing."""
 
 
 def _to_nobody(_: str) -> AbstractAsyncContextManager[None]:
@@ -94,7 +94,7 @@ class WorkerControl:
 
     @property
     def others(self) -> list[str]:
-        """The names of somebody else's workers on servers elsewhere: they poll the same queues, and are not ended."""
+        """The names of workers on servers elsewhere that are not this lab's. They poll the same queues, and go on."""
         return other_pollers(self._stack())
 
     async def kill(self, *, wait: bool = True) -> None:
@@ -112,9 +112,9 @@ class WorkerControl:
                 await _ready(stack).workers(names)
 
     async def stop(self) -> None:
-        """Stop them gracefully, extra ones too, and for good: nobody polls the task queues until `start`.
+        """Stop them gracefully, extra ones too, and for good: no worker polls the task queues until `start`.
 
-        But somebody else's `others` may: then it says so.
+        But `others` may: then it says so.
         """
         stack = self._stack()
         own = (asyncio.to_thread(stack.stop_program, name) for name in stack.workers())
@@ -149,7 +149,7 @@ def told_workers(count: int, extra: Sequence[str]) -> str:
 
 
 def told_others(others: Sequence[str]) -> str:
-    """Why orders may go on though the lab's own workers have stopped."""
+    """Explains why orders may go on although the lab's own workers have stopped."""
     return (
         f"No worker of this lab runs, but somebody else's poll its task queues, or did a minute ago: "
         f"{', '.join(others)}. Stop them where they run, for example with docker compose stop worker"
@@ -177,7 +177,7 @@ async def _serving(stack: Stack, name: str) -> None:
 
 
 async def _api_answers(stack: Stack) -> None:
-    """Also a degraded one: what it lacks may have been stopped on purpose."""
+    """Wait until the API answers, even as degraded: a lesson may have stopped a server on purpose."""
     until = time.monotonic() + SERVES_WITHIN_SECONDS
     while not await asyncio.to_thread(health, LOOPBACK, stack.ports.api):
         if time.monotonic() > until:

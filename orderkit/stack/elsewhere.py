@@ -17,7 +17,7 @@ from orderkit.store.urls import address_of, complete_url, shown
 if TYPE_CHECKING:
     from orderkit.temporal.client import TemporalSettings
 
-FOLDER = "elsewhere"  # inside the usual home: the lab that has servers of its own stays as it is
+FOLDER = "elsewhere"  # inside the usual home: the lab with its own servers stays as it is
 DATABASE = "ORDERKIT_DATABASE_URL"  # in the environment, a person's wish for servers that are not a lab's
 _SECRETS = ("ORDERKIT_CODEC_KEY", "ORDERKIT_CODEC_KEY_FILE", "ORDERKIT_API_KEY")
 _UI = "ORDERKIT_TEMPORAL_UI_URL"
@@ -29,7 +29,7 @@ _LOOK_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """The variables that lead a process to servers which somebody else started; they hold passwords."""
+    """The variables with which a process finds servers that are not the lab's; they hold passwords."""
 
     variables: Mapping[str, str] = field(repr=False, hash=False)
 
@@ -59,7 +59,7 @@ class Elsewhere:
         return TemporalSettings.from_environment(self.settings(), others | dict(self.variables))
 
     def settings(self, **more: object) -> Settings:
-        """The settings of a process that uses these servers, whatever its own environment says of them."""
+        """The settings of a process that uses these servers; its own environment does not matter."""
         told = {name.removeprefix("ORDERKIT_").lower(): self.variables.get(name) for name in (*_SECRETS, DATABASE)}
         told["temporal_ui_url"] = self.variables.get(_UI, Settings.model_fields["temporal_ui_url"].default)
         return Settings(**{**told, **more})  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Ends a lab, supervised or not: gracefully and in order, then by force; in bounded time, nobody else's processes."""
+"""Ends a lab's own processes, supervised or not: first gracefully and in order, then by force, within a time limit."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def end_everything(home: Path) -> list[str]:
     nothing_seen = 0
     for _ in range(6):
         left = processes_of(home)
-        end([process for process in left if is_supervisord(process)], 0)  # or it would start anew what we end
+        end([process for process in left if is_supervisord(process)], 0)  # otherwise it would restart what we end
         end(left)
         nothing_seen = 0 if left else nothing_seen + 1
         if nothing_seen == 2:  # once is not enough: a process that forks and exits while we look is missed

@@ -1,4 +1,4 @@
-"""What a lab's processes inherit of the shell: all but what leads them elsewhere or changes how they run."""
+"""The shell's environment for a lab's processes, without what names other servers or changes how they run."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def lay_notebooks(beside: Path) -> tuple[Path, list[str]]:
 
 
 def _without_outputs(notebook: str) -> str:
-    """Nobody predicts what they can already see."""
+    """Remove the outputs, so that nobody sees an answer before the prediction."""
     read = json.loads(notebook)
     for cell in read["cells"]:
         if cell["cell_type"] == "code":
@@ -73,13 +73,13 @@ def end_orphans(home: Path) -> list[str]:
             if starter and starter != str(process.ppid()) and process.pid not in ancestors:
                 orphans.append(process)
         except (psutil.Error, ValueError):
-            continue  # gone, or somebody else's
+            continue  # gone, or another user's
     end(orphans)
     return ["jupyter"] * bool(orphans)
 
 
 def open_browser(url: str) -> bool:
-    """Show it in the person's browser, which never gets this terminal; False where no browser has a place to show."""
+    """Open it in the person's browser, which does not get this terminal; False if there is no display."""
     shows = ("DISPLAY", "WAYLAND_DISPLAY", "WSL_DISTRO_NAME", "BROWSER")
     if sys.platform.startswith("linux") and not any(os.environ.get(name) for name in shows):
         return False
@@ -113,7 +113,7 @@ class Jupyter:
         raise LabError(f"JupyterLab did not start; its log: {self._stack.log('jupyter')}")
 
     def _serves(self) -> bool:
-        """Start it, and wait; False when somebody else took its port in the same moment."""
+        """Start it, and wait; False if another program took its port meanwhile."""
         own = self._stack.home / _FOLDER
         # JupyterLab would ask whether it may fetch news, on top of the lesson.
         overrides = own / "config" / "labconfig" / "default_setting_overrides.json"
@@ -160,7 +160,7 @@ class Jupyter:
         return False
 
     def _is_ready(self, timeout_seconds: float = 60) -> bool:
-        """Wait until it answers; False when its port is another's. Raises LabError when it died of something else."""
+        """Wait until it answers; False if another program has its port. Raises LabError for any other end."""
         assert self._process is not None
         deadline = time.monotonic() + timeout_seconds
         while time.monotonic() < deadline:

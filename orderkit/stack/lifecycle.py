@@ -35,7 +35,7 @@ _CONFIGURATION = "supervisord.conf"
 
 
 def _silent(_: str) -> None:
-    """Progress that nobody wants to hear."""
+    """Ignores progress."""
 
 
 def up(
@@ -50,14 +50,14 @@ def up(
     progress: Progress = _silent,
     timeout_seconds: float = 60,
 ) -> Stack:
-    """Make the lab in `home` serve, whatever state it is in, and return it; raises LabError with the evidence.
+    """Start what is missing of the lab in `home`, and return the lab; raises LabError with the evidence.
 
     What runs is adopted, what died is started, what an earlier lab left behind is ended first. A fresh start that fails
     or is interrupted takes back what it started. `extra` programs are started too. `migrate` is called once PostgreSQL
     answers; the default is the package's own when workers or the API are wanted.
 
-    With `elsewhere` PostgreSQL and Temporal are somebody else's, and only the other programs start. A lab goes on using
-    such servers until it is told others. Without `home`, the environment says which lab is meant.
+    With `elsewhere` PostgreSQL and Temporal are not the lab's own, and only the other programs start. A lab keeps using
+    these servers until others are named. Without `home`, the environment decides which lab it is.
     """
     if home is None:
         home, elsewhere = find_place()
@@ -92,7 +92,7 @@ def up(
                 if not adopted:
                     end_everything(home)
                 raise
-    raise LabError("the ports that the lab chose were taken by others three times in a row; try again: orderkit up")
+    raise LabError("three times in a row another program took a port that the lab had chosen; try again: orderkit up")
 
 
 def down(home: Path | None = None) -> list[str]:
@@ -114,11 +114,11 @@ def _end(home: Path) -> list[str]:
 
 
 def _servers_of(stack: Stack | None, named: Elsewhere | None) -> Elsewhere | None:
-    """The servers that are meant: those that were named, else those that the lab had. Raises LabError for a mixture."""
+    """The servers to use: those that are named, else those that the lab had. Raises LabError for a mixture."""
     if stack is None or stack.elsewhere:
         return named or (stack.elsewhere if stack else None)
     if named:
-        raise LabError(f"the lab in {stack.home} has servers of its own; choose another folder for one that has not")
+        raise LabError(f"the lab in {stack.home} has its own servers; to use servers elsewhere, choose another folder")
     return None
 
 
@@ -222,7 +222,7 @@ def make_home(home: Path) -> None:
 
 @contextmanager
 def _locked(home: Path, timeout_seconds: float = 90) -> Iterator[None]:
-    """One `up` or `down` at a time; a starter that dies lets go by dying."""
+    """One `up` or `down` at a time; the lock ends with its process."""
     import fcntl  # late: Windows lacks it, and may still import this package
 
     deadline = time.monotonic() + timeout_seconds

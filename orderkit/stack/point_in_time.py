@@ -157,5 +157,5 @@ def _wait(met: Callable[[], bool], process: subprocess.Popen[bytes], log: Path, 
             with suppress(OSError):
                 lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
             told = next((line for line in reversed(lines) if "FATAL" in line or "error" in line), "; ".join(lines[-1:]))
-            raise LabError(f"{Path(str(process.args[0])).name} did not get through: {told}")  # type: ignore[index]
+            raise LabError(f"{Path(str(process.args[0])).name} did not succeed: {told}")  # type: ignore[index]
         time.sleep(0.05)

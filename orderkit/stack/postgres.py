@@ -26,12 +26,12 @@ _DEBIAN = "/usr/lib/postgresql"
 
 
 def data_version(home: Path) -> int:
-    """The major version of the data there, or to be made there. What is damaged, PostgreSQL says itself."""
+    """The major version of the data there, or of a new cluster. PostgreSQL itself reports damaged data."""
     return data_version_of(home / DATA_FOLDER)
 
 
 def data_version_of(folder: Path) -> int:
-    """The same of a data folder by any name."""
+    """The same for any data folder."""
     try:
         return int((folder / "PG_VERSION").read_text())
     except (OSError, ValueError):
@@ -60,7 +60,7 @@ def binary(name: str, version: int = MAJOR_VERSION) -> Path:
 
 
 def account(home: Path) -> str | None:
-    """Who runs PostgreSQL when we are root: the data's owner, else an unprivileged account. None: we ourselves."""
+    """The account that runs PostgreSQL when we are root: the data's owner, else an unprivileged one. None: our own."""
     if not is_root():
         return None
     data = home / DATA_FOLDER
@@ -108,16 +108,16 @@ def forget_stranger(home: Path) -> None:
         process = psutil.Process(abs(int(note.read_text().partition("\n")[0])))
         stranger = process.name() != "postgres" or process.cwd() != str(home / DATA_FOLDER)
     except (OSError, ValueError, psutil.NoSuchProcess):
-        return  # there is none, or PostgreSQL sees by itself that its server is gone
+        return  # there is none, or PostgreSQL itself notices that its server is gone
     except psutil.AccessDenied:
-        stranger = False  # a postgres of somebody else's: let PostgreSQL judge
+        stranger = False  # another user's postgres: let PostgreSQL decide
     if stranger:
         note.unlink(missing_ok=True)
 
 
 def initialise(home: Path, password: str, version: int = MAJOR_VERSION) -> None:
     """Make the cluster, with this password for its superuser; takes about a second."""
-    # Made beside and renamed when complete: what is interrupted leaves nothing that looks like a cluster.
+    # Made under another name and renamed when complete: an interrupted start leaves nothing that looks like a cluster.
     unfinished = home / f"{DATA_FOLDER}.new"
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(mode=0o700)
@@ -208,7 +208,7 @@ class Identity(TypedDict, total=False):
 
 
 def identity(user: str | None) -> Identity:
-    """The arguments that make subprocess.run take off our identity entirely: root's groups would still count."""
+    """The arguments with which subprocess.run gives up our identity, root's groups included."""
     if user is None:
         return {}
     import pwd

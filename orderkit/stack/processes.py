@@ -1,4 +1,4 @@
-"""The operating system's processes of one lab: found by what they carry, not by who started them."""
+"""The processes of one lab: found by a variable in their environment, not by who started them."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ def processes_of(home: Path) -> list[psutil.Process]:
 
 
 def unsupervised(home: Path, supervisord: int) -> list[psutil.Process]:
-    """The processes of this lab that its supervisord (a pid) did not start: extra workers, and what was left behind."""
+    """The processes of this lab that its supervisord (a pid) did not start: extra workers, and leftovers."""
     found = processes_of(home)
     supervised = tree(supervisord)  # after looking: what it starts meanwhile was not found
     if not supervised:
-        return []  # it has just ended: nobody can say what it started
+        return []  # it has just ended, so its children are unknown
     return [process for process in found if process.pid not in supervised]
 
 
@@ -51,7 +51,7 @@ def _belongs(process: psutil.Process, home: Path) -> bool:
 
 
 def alive(process: psutil.Process) -> bool:
-    """Whether it still runs; one that only waits for its parent to take note does not."""
+    """Whether it still runs; a zombie does not."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:

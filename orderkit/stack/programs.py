@@ -1,4 +1,4 @@
-"""What a lab runs, and how supervisord is told.
+"""The programs of a lab, and their configuration for supervisord.
 
 Paths and secrets travel in the environment and `sh` puts them in, so that no space, quote, `%`, `;` or `#` in
 a path meets the configuration's own syntax. Everything else is relative to the home, where supervisord works.
@@ -56,7 +56,7 @@ def standard(home: Path, ports: TcpPorts, *, servers: bool = True) -> list[Progr
 
 
 def environment(home: Path, ports: TcpPorts, database_url: str, elsewhere: Elsewhere | None = None) -> dict[str, str]:
-    """What a process must be told to use this lab, or its servers elsewhere."""
+    """The variables with which a process uses this lab, or its servers elsewhere."""
     if elsewhere:
         return elsewhere.environment() | {"ORDERKIT_HOME": str(home), "ORDERKIT_API_PORT": str(ports.api)}
     codec_key = {"ORDERKIT_CODEC_KEY_FILE": str(home / CODEC_KEY)} if (home / CODEC_KEY).exists() else {}
@@ -66,7 +66,7 @@ def environment(home: Path, ports: TcpPorts, database_url: str, elsewhere: Elsew
         "ORDERKIT_API_PORT": str(ports.api),
         "TEMPORAL_ADDRESS": f"{LOOPBACK}:{ports.temporal}",
         "TEMPORAL_NAMESPACE": temporal.NAMESPACE,
-        # One's own configuration file may lead to a cloud, with keys that don't belong here.
+        # The user's own configuration file may name a cloud, with keys that don't belong here.
         "TEMPORAL_CONFIG_FILE": str(home / "temporal.toml"),
     }
 
@@ -75,7 +75,7 @@ def supervised_environment(
     home: Path, ports: TcpPorts, database_url: str, elsewhere: Elsewhere | None = None
 ) -> dict[str, str]:
     """The environment of supervisord, which its children inherit."""
-    # Temporal's server asks who runs it, and ends where neither the system nor the environment has a name.
+    # Temporal's server needs its user's name, and ends if neither the system nor the environment has one.
     person = {"USER": "orderkit", "HOME": str(home)}
     told = {
         **person,

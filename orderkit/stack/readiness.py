@@ -1,4 +1,4 @@
-"""Waits until a lab serves, and says with evidence why it does not."""
+"""Waits until a lab serves; if it does not, says why, with evidence."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ Migrate = Callable[[str], Awaitable[list[str]]]
 Progress = Callable[[str], None]
 QUEUES = (ORDER_QUEUE, SHIPPING_QUEUE)
 _LOOK_SECONDS = 0.05
-_POLL_SECONDS = 70  # a worker asks anew once a minute
+_POLL_SECONDS = 70  # a worker polls again once a minute
 _HEARTBEAT_SECONDS = 5  # ours come every second
 _ELSEWHERE_SECONDS = 10.0
 _TOO_MANY_STARTS = 5
 
 
 class PortLost(Exception):
-    """Somebody else took a port between its choice and its use."""
+    """Another program took a port between its choice and its use."""
 
 
 async def live_pollers(client: Client, queue: str, stack: Stack | None = None) -> list[str]:
     """The identities of the workers that poll this queue now, for workflow tasks and for activities.
 
-    Of a lab, only processes that run count, whoever started them; elsewhere, a worker that died a minute ago may still
+    In a lab only running processes count; elsewhere, a worker that died a minute ago may still
     be listed.
     """
     now = datetime.now(UTC)
@@ -206,7 +206,7 @@ class Readiness:
         except SettingsError:
             raise LabError(
                 "the passwords in secrets.json are not those of this PostgreSQL: put the right file back, or remove "
-                "the lab's folder to begin anew (all orders in it are gone then)"
+                "the lab's folder to start again (all its orders are gone then)"
             ) from None
         return await is_serving(self.stack.database_url)
 
@@ -217,7 +217,7 @@ class Readiness:
             return False
 
     async def _until(self, program: str, port: int | None, serves: Callable[[], Awaitable[bool]]) -> None:
-        """Wait until the program has a process, it and nobody else listens on its port, and it serves."""
+        """Wait until the program has a process, only that process listens on its port, and it serves."""
         while True:
             info = self.stack.supervisor.info(program)
             pid = info.pid

@@ -38,7 +38,7 @@ def make_secrets(home: Path) -> Secrets:
     if not path.exists():
         if (home / DATA_FOLDER).exists():
             raise LabError(
-                f"{path}, which holds PostgreSQL's passwords, is gone: put it back, or remove {home} to begin anew"
+                f"{path}, which holds PostgreSQL's passwords, is gone: put it back, or remove {home} to start again"
             )
         write_private(path, json.dumps({each.name: token_hex(16) for each in fields(Secrets)}))
     return read_secrets(home)

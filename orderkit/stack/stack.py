@@ -43,7 +43,7 @@ class Stack:
     ports: TcpPorts
     secrets: Secrets = field(repr=False)
     notices: tuple[str, ...] = ()  # what the user should know: ports that moved, permissions that changed
-    elsewhere: Elsewhere | None = None  # where PostgreSQL and Temporal are somebody else's
+    elsewhere: Elsewhere | None = None  # set if PostgreSQL and Temporal are not the lab's own
 
     @property
     def database_url(self) -> str:
@@ -55,7 +55,7 @@ class Stack:
     def superuser_url(self, database: str = postgres.DATABASE) -> str:
         """A database of this lab as PostgreSQL's superuser, for backups and for more databases."""
         if self.elsewhere:
-            raise LabError("PostgreSQL is not this lab's: only who runs it has its superuser's password")
+            raise LabError("PostgreSQL is not this lab's: only its administrator has the superuser's password")
         return postgres.url(self.ports.postgres, self.secrets.postgres, user=postgres.SUPERUSER, database=database)
 
     @property
@@ -101,7 +101,7 @@ class Stack:
         )
 
     def temporal_settings(self) -> TemporalSettings:
-        """How a process reaches this lab's Temporal, whatever its environment says."""
+        """How a process reaches this lab's Temporal; its environment does not matter."""
         if self.elsewhere:
             return self.elsewhere.temporal
         from orderkit.temporal.client import TemporalSettings  # late, here and below: the SDK takes 0.3 s
@@ -149,7 +149,7 @@ class Stack:
         return {**self.environment(), MARK: str(self.home), NAME: name}
 
     def extra(self) -> list[psutil.Process]:
-        """What runs for this lab and was not started by its supervisord, above all extra workers; see `label`."""
+        """This lab's processes that its supervisord did not start, mostly extra workers; see `label`."""
         return unsupervised(self.home, self.supervisor.pid())
 
     def end_extra(self, name: str | None = None) -> list[str]:
@@ -160,10 +160,10 @@ class Stack:
         return names
 
     def kill(self, program: str, *, restart: bool = True) -> int:
-        """SIGKILL; returns the pid that died. supervisord starts it anew at once, unless `restart` is false."""
+        """SIGKILL; returns the pid that died. supervisord restarts it at once, unless `restart` is false."""
         process = self._process(program)
         if not restart:
-            process.suspend()  # so that it does not live to see the polite request
+            process.suspend()  # so that it cannot react to the stop request
             self.supervisor.stop(program)
         children = process.children(recursive=True) if process.is_running() else []
         with suppress(psutil.NoSuchProcess):  # supervisord's own stop may have been quicker
@@ -186,7 +186,7 @@ class Stack:
         return {name: self.kill(name) for name in names}
 
     def pause(self, program: str) -> int:
-        """SIGSTOP to it and its children: it is there, holds what it holds, and does nothing. Returns its pid."""
+        """SIGSTOP to it and its children: it keeps its ports and connections, and does nothing. Returns its pid."""
         process = self._process(program)
         process.suspend()
         for child in process.children(recursive=True):

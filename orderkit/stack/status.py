@@ -1,4 +1,4 @@
-"""What of a lab runs now: one line a program."""
+"""Which programs of a lab run now: one line for each."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class ProgramStatus:
 
 
 def status(home: Path | None = None) -> list[ProgramStatus]:
-    """Every program of the lab in `home`: what runs, what should, what lost its supervisor."""
+    """Every program of the lab in `home`: those that run, that should run, or that lost their supervisor."""
     home = (home or find_place().home).resolve()
     stack = find_stack(home) if home.is_dir() else None
     if stack and stack.alive():

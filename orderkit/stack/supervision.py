@@ -144,7 +144,7 @@ def launch(home: Path, environment: Mapping[str, str]) -> subprocess.Popen[str]:
 
 
 def launched(starter: subprocess.Popen[str], timeout_seconds: float = 20) -> None:
-    """Wait until supervisord has gone to the background; raises LabError with what it said instead."""
+    """Wait until supervisord runs in the background; if it fails, raises LabError with its output."""
     try:
         said, _ = starter.communicate(timeout=timeout_seconds)
     except subprocess.TimeoutExpired:

@@ -1,4 +1,4 @@
-"""Which lab and which servers a command or a notebook means."""
+"""Finds the lab and the servers that a command or a notebook uses."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _API = ("ORDERKIT_API_HOST", "ORDERKIT_API_PORT")  # enough for a command that a
 
 @dataclass(frozen=True)
 class Target:
-    """Servers, and how to reach them. `stack` is None where no lab of this machine is meant."""
+    """Servers, and how to reach them. `stack` is None if they belong to no lab of this machine."""
 
     settings: Settings
     temporal: TemporalSettings
@@ -29,7 +29,7 @@ class Target:
 
     @classmethod
     def of_stack(cls, stack: Stack) -> Target:
-        """The servers that a lab uses, whatever the environment says."""
+        """The servers that a lab uses; the environment does not matter."""
         return cls(stack.settings(), stack.temporal_settings(), stack)
 
     @classmethod
@@ -59,7 +59,7 @@ class Place(NamedTuple):
 
 
 def find_place(home: Path | str | None = None) -> Place:
-    """The lab that is meant here, in `home` or in the usual folder; it need not be there.
+    """The place of the lab, in `home` or in the usual folder; the lab need not exist.
 
     Where ORDERKIT_DATABASE_URL names servers from outside, it is the folder's other lab, which uses those. The URL of a
     lab's own PostgreSQL is nobody's wish: that lab has put it there, for a process of its own.
@@ -104,7 +104,7 @@ def running_stack() -> Stack:
 
 
 def _find_whole_stack(home: Path) -> Stack | None:
-    """None also for one whose files are damaged: whoever uses it says so."""
+    """None also for a lab with damaged files: an error follows when it is used."""
     try:
         return find_stack(home) if home.is_dir() else None
     except LabError:

@@ -25,7 +25,7 @@ _OPTIONS = (
     # A workflow that a person deletes goes once the server has noted that its tasks are done: it does so every second
     # instead of every ten, so the workflow is gone after 4 s instead of 20 to 50.
     "--dynamic-config-value 'history.transferProcessorUpdateAckInterval=\"1s\"' "
-    # A workflow whose code was mended goes on within seconds; by default it may have to wait for minutes.
+    # A workflow with corrected code goes on within seconds; by default it may wait for minutes.
     "--dynamic-config-value 'history.workflowTaskRetryMaxInterval=\"1s\"' "
     # With a write-ahead log nothing acknowledged is lost to a kill, and starts are nearly twice as fast; only a power
     # cut can take the last moments.

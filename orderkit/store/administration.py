@@ -9,7 +9,7 @@ from orderkit.store.database import AWAY, Connection, connect, port_of
 
 
 async def is_serving(database_url: str) -> bool:
-    """Whether it answers a query. Raises SettingsError when it answers that the role or the database is not there."""
+    """Whether PostgreSQL answers a query. Raises SettingsError if the role or the database does not exist."""
     try:
         connection = await asyncpg.connect(database_url, port=port_of(database_url), timeout=3)
     except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
@@ -30,7 +30,7 @@ async def make_database(superuser_url: str, role: str, password: str, database: 
     try:
         connection = await asyncpg.connect(superuser_url, port=port_of(superuser_url), timeout=5)
     except asyncpg.InvalidPasswordError as error:
-        raise SettingsError("the superuser's password is not this PostgreSQL's") from error
+        raise SettingsError("this PostgreSQL does not accept the superuser's password") from error
     try:
         known = await connection.fetchval("SELECT true FROM pg_roles WHERE rolname = $1", role)
         statement = "ALTER ROLE %I PASSWORD %L" if known else "CREATE ROLE %I LOGIN PASSWORD %L"

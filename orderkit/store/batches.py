@@ -1,4 +1,4 @@
-"""Writes that join each other: what comes while one statement is under way goes out together in the next."""
+"""Joins writes: those that come while a statement runs go out together in the next one."""
 
 from __future__ import annotations
 

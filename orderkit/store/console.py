@@ -24,10 +24,10 @@ async def read_orders(
 
 
 async def count_others(connection: Connection, known: Sequence[str]) -> int:
-    """How many orders there are beside these."""
+    """How many other orders there are."""
     return int(await queries.console_others(connection, known=list(known)))
 
 
 async def check_alive(connection: Connection) -> None:
-    """Fails where the connection is dead."""
+    """Fails if the connection is dead."""
     await queries.check_schema(connection)

@@ -26,7 +26,7 @@ class PostgresAttemptLog:
     async def started(self, record: AttemptRecord, fault: str, limit_seconds: float | None) -> int:
         """Note the start, with the fault that the plan holds for it and its time limit; returns its number.
 
-        That is the record's own, unless a person reset the activity: then Temporal counts anew, and this counts on.
+        It is the record's own, unless a person reset the activity: then Temporal starts at 1 again, and we count on.
         """
         note = _Note(record, EventType.STEP_STARTED, fault=fault, limit_seconds=limit_seconds)
         if await self._notes.add(note):
@@ -42,7 +42,7 @@ class PostgresAttemptLog:
         columns = [note.columns() for note in notes]
         together = {f"{name}_list": [each[name] for each in columns] for name in columns[0]}
         new = {tuple(row) async for row in queries.note_attempts(self._pool, **together)}
-        first = {note.key: note for note in reversed(notes)}  # of two alike in one batch, the second wrote nothing
+        first = {note.key: note for note in reversed(notes)}  # of two equal notes in one batch, only the first is new
         return [note.key in new and note is first[note.key] for note in notes]
 
 

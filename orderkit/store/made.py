@@ -38,5 +38,5 @@ async def count_events(pool: Pool) -> int:
 
 
 async def bytes_of_events(pool: Pool) -> int:
-    """What the events take on the disk, with their indexes."""
+    """The bytes that events and their indexes take on the disk."""
     return int(await queries.size_of_events(pool))

@@ -1,4 +1,4 @@
-"""What is read of orders that were run to be measured."""
+"""Reads the results of orders that ran for a measurement."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ class Gap:
 
 
 async def order_ends(pool: Pool, order_ids: Sequence[str]) -> list[OrderEnd]:
-    """State and time to the end of the orders named; an order without a row is left out."""
+    """State and duration of these orders; orders without a row are left out."""
     rows = queries.orders_named(pool, order_ids=list(order_ids))
     return [OrderEnd(row["id"], OrderState(row["state"]), row["seconds"], row["closed_at"]) async for row in rows]
 
 
 async def attempt_gaps(pool: Pool, order_ids: Sequence[str]) -> list[Gap]:
-    """How soon attempts of the orders named were followed by the next one."""
+    """The time between attempts of these orders and the next one."""
     return [Gap(**row) async for row in queries.attempt_gaps(pool, order_ids=list(order_ids))]
 
 
 async def attempt_ends(pool: Pool, order_ids: Sequence[str]) -> dict[str, int]:
-    """How many attempts of the orders named ended how."""
+    """The number of attempts of these orders, by outcome."""
     rows = queries.attempt_ends(pool, order_ids=list(order_ids))
     return {row["outcome"]: row["attempts"] async for row in rows}
 

@@ -42,7 +42,7 @@ async def migrate(database_url: str) -> list[str]:
 
 
 async def reset(database_url: str) -> None:
-    """Drop everything orderkit made, and make it anew. All orders are gone after it."""
+    """Drop everything orderkit made, and create it again. All orders are lost."""
     connection = await connect(database_url)
     try:
         await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
@@ -53,7 +53,7 @@ async def reset(database_url: str) -> None:
 
 
 async def drop(database_url: str) -> None:
-    """Drop everything orderkit made, also its list of migrations: a backup that is read in brings its own."""
+    """Drop everything orderkit made, also its list of migrations: a backup has its own list."""
     connection = await connect(database_url)
     try:
         await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)

@@ -1,4 +1,4 @@
-"""PostgreSQL's push: who listens hears of every event as it is committed."""
+"""PostgreSQL's notifications: listeners hear of every event when it is committed."""
 
 from __future__ import annotations
 

@@ -225,6 +225,6 @@ class PostgresOrders:
 
 
 def _is_own(row: Row, first_run_id: str) -> bool:
-    """Whether this workflow created the order; an order from before that was noted is anybody's until it has ended."""
+    """Whether this workflow created the order. Open orders of versions that did not note it belong to any workflow."""
     created_by = row["first_run_id"]
     return bool(created_by == first_run_id) if created_by else row["closed_at"] is None

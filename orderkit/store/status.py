@@ -27,7 +27,7 @@ class OrderIdentity:
 
 @dataclass(frozen=True)
 class FailingNote:
-    """An order's workflow whose task fails, and with what; `event_id` is that of the failure in its history."""
+    """An order's workflow whose task fails, and the error; `event_id` is the failure's id in its history."""
 
     order_id: OrderId
     workflow_id: str
@@ -38,7 +38,7 @@ class FailingNote:
 
 
 async def failing_orders(pool: Pool) -> list[FailingNote]:
-    """Open orders of which the last word is that their workflow fails."""
+    """Open orders whose newest note says that their workflow fails."""
     rows = queries.failing_orders(pool)
     return [FailingNote(row["order_id"], **row["payload_json"]) async for row in rows]
 

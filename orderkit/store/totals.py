@@ -1,4 +1,4 @@
-"""How many orders ended how, and how soon: what metrics tell."""
+"""The numbers for metrics: how orders ended, and how long they took."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from orderkit.store.queries import queries
 
 @dataclass(frozen=True)
 class Durations:
-    """Ended orders by how long they took: one count a bucket, the last for what is longer than the last bound."""
+    """Ended orders by duration: one count for each bucket, and a last one for longer durations."""
 
     counts: Sequence[int]
     seconds: float

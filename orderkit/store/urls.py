@@ -1,4 +1,4 @@
-"""What a database URL says, without connecting."""
+"""Reads a database URL, without connecting."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
-# libpq's variables that asyncpg reads, and what a URL calls them.
+# libpq's variables that asyncpg reads, and their names in a URL.
 _PARAMETERS = {
     "PGHOST": "host",
     "PGPORT": "port",

@@ -44,7 +44,7 @@ async def _answer(service: Service, row: Mapping[str, Any], sleep: Sleep) -> boo
 
 
 class SimulatedPaymentProvider:
-    """The PaymentProvider port: charges once per key; a voided key is refused for ever. Obeys its switch."""
+    """The PaymentProvider port: charges once per key; a voided key is always refused. Obeys its switch."""
 
     def __init__(self, pool: Pool, sleep: Sleep = asyncio.sleep) -> None:
         self._pool = pool
@@ -64,7 +64,7 @@ class SimulatedPaymentProvider:
             raise KeyRefused("the payment provider refused the charge: its key was used for something else")
 
     async def void(self, key: PaymentId, order_id: OrderId) -> RefundResult:
-        """Refund what went through under the key; refuse whatever comes later. Safe to repeat."""
+        """Refund what was charged with the key, and refuse all later charges. Safe to repeat."""
         row = await queries.provider_void(self._pool, key=key, order_id=order_id)
         if not await _answer(Service.PAYMENTS, row, self._sleep):
             row = await queries.provider_void_again(self._pool, key=key, order_id=order_id)

@@ -1,1 +1,1 @@
-"""Temporal from outside: the client, the payload codec, and what is asked of a Temporal server."""
+"""The Temporal client, the payload codec, and questions to a Temporal server."""

@@ -33,12 +33,12 @@ def new_key() -> str:
 
 
 def key_id(key: bytes) -> str:
-    """What names a key in its payloads, and tells nothing about it."""
+    """The name of a key in its payloads; it tells nothing about the key."""
     return hashlib.sha256(b"orderkit key id\0" + key).hexdigest()[:8]
 
 
 def url_token(key: bytes) -> str:
-    """The secret part of the codec server's address; who has the key can work it out, nobody else can."""
+    """The secret part of the codec server's address. Only somebody with the key can compute it."""
     return hmac.new(key, b"orderkit codec server", hashlib.sha256).hexdigest()[:32]
 
 
@@ -80,11 +80,11 @@ class Codec(PayloadCodec):
         try:
             return Payload.FromString(cipher.decrypt(nonce, sealed, _bound_to(name)))
         except (InvalidTag, ValueError, DecodeError):
-            raise SettingsError(f"a payload does not open with its key {name}: it was changed since") from None
+            raise SettingsError(f"key {name} cannot decrypt a payload: the payload was changed") from None
 
 
 async def reveal(failure: Failure, converter: DataConverter) -> None:
-    """Put the messages of a failure and of its causes, where they are encrypted, back into their place."""
+    """Put the decrypted messages of a failure and of its causes back into their place."""
     if isinstance(converter.payload_codec, Codec):
         await converter.payload_codec.decode_failure(failure)
     each = failure

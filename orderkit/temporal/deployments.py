@@ -113,14 +113,14 @@ class Deployment:
         """
         info = await self._describe()
         if info is None:
-            raise DeploymentRefused(f"deployment {self.name} has no builds, so there is nothing to take back")
+            raise DeploymentRefused(f"deployment {self.name} has no builds, so there is nothing to roll back")
         routing = info.routing_config
         current = routing.current_deployment_version.build_id
         if ramping := routing.ramping_deployment_version.build_id:
             await self._ramp(ramping, 0)
             return current or UNVERSIONED
         if not current:
-            raise DeploymentRefused(f"deployment {self.name} has no current build, so there is nothing to take back")
+            raise DeploymentRefused(f"deployment {self.name} has no current build, so there is nothing to roll back")
         earlier = [each.deployment_version.build_id for each in _oldest(info) if each.HasField("last_current_time")]
         before = earlier[: earlier.index(current)] if current in earlier else []
         build_id = before[-1] if before else ""

@@ -31,12 +31,12 @@ from orderkit.temporal.codec import reveal
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<name>\S+)(\n\s+(?P<code>[^\n]+))?')
 _LIBRARIES = ("site-packages", "/lib/python", "importlib")
 _AT_ONCE = 8
-_LOOK_BACK_EVENTS = 20  # the failure is the last event but for what has arrived since
+_LOOK_BACK_EVENTS = 20  # the failure is among the last events: others may have arrived since
 
 
 @dataclass(frozen=True)
 class FailingTask:
-    """A running workflow whose task fails; `event_id` is that of the failure in its history."""
+    """A running workflow whose task fails; `event_id` is the failure's id in its history."""
 
     workflow_id: str
     run_id: str
@@ -55,7 +55,7 @@ async def running_orders(client: Client, most: int = 5_000) -> dict[OrderId, str
 
 
 async def failing_among(client: Client, orders: Mapping[OrderId, str]) -> dict[OrderId, FailingTask]:
-    """Of these orders those whose workflow, or whose shipping, fails."""
+    """Those of these orders whose workflow or shipping fails."""
     gate = asyncio.Semaphore(_AT_ONCE)
 
     async def look(order_id: OrderId, workflow_id: str) -> tuple[OrderId, FailingTask | None]:
@@ -67,7 +67,7 @@ async def failing_among(client: Client, orders: Mapping[OrderId, str]) -> dict[O
 
 
 async def failing_task(client: Client, workflow_id: str, run_id: str | None = None) -> FailingTask | None:
-    """Of a workflow, else of its children; None where it goes on, has ended, or is not there."""
+    """The failing task of a workflow or of its children; None if it goes on, has ended, or does not exist."""
     try:
         found = (await client.get_workflow_handle(workflow_id, run_id=run_id).describe()).raw_description
         return await failing_in(client, found)
@@ -78,11 +78,11 @@ async def failing_task(client: Client, workflow_id: str, run_id: str | None = No
 
 
 async def failing_in(client: Client, found: DescribeWorkflowExecutionResponse) -> FailingTask | None:
-    """The same, of a workflow that was described."""
+    """The same, from a workflow's description."""
     execution = found.workflow_execution_info.execution
     if found.workflow_execution_info.status != WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING:
         return None
-    # A task that failed is tried again, and again as attempt 1 once a message has come; the history tells the rest.
+    # A failed task is retried, and after a message its attempts count from 1 again; the history tells the rest.
     if found.HasField("pending_workflow_task"):
         request = GetWorkflowExecutionHistoryReverseRequest(
             namespace=client.namespace,

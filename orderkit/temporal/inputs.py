@@ -1,4 +1,4 @@
-"""Inputs that people type by hand, in Temporal's UI or CLI: read as the type that is wanted, or refused in words.
+"""Inputs that people type in Temporal's UI or CLI: converts them to the wanted type, or says why not.
 
 Left to the SDK, they stall a workflow: a signal without input, or with two, fails the workflow task for ever, and the
 deadline and the compensation stand still with it; one of a wrong shape is dropped without a word; and a start without a
@@ -27,7 +27,7 @@ _KINDS: dict[type, str] = {list: "a list", str: "text", bool: "true or false", t
 
 
 class Unreadable(Exception):
-    """An input that is not what it should be; says why, and nothing of what it holds."""
+    """An input that cannot be used; says why, without its content."""
 
 
 def read_one(inputs: Sequence[RawValue], wanted: type[M], converter: PayloadConverter) -> M:

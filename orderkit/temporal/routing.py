@@ -19,9 +19,9 @@ _LOOK_SECONDS = 0.05
 
 
 async def until_routed(client: Client, version: WorkerDeploymentVersion) -> None:
-    """Wait until the task queues of this build do as its deployment says; until then new workflows go either way.
+    """Wait until the task queues of this build follow its deployment; until then new workflows may go either way.
 
-    The deployment's own `routing_config_update_state` may say for ever that it is at work (server 1.32).
+    The deployment's own `routing_config_update_state` may stay *in progress* for ever (server 1.32).
     """
     found = await client.workflow_service.describe_worker_deployment_version(
         DescribeWorkerDeploymentVersionRequest(namespace=client.namespace, deployment_version=version._to_proto())

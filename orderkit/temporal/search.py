@@ -1,4 +1,4 @@
-"""What Temporal's lists can be searched by: an order's policy and state, as search attributes.
+"""Search attributes for Temporal's lists: an order's policy and state.
 
 A server must know them first: the lab and compose register them, elsewhere whoever runs it does
 (docs/how-to/your-own-temporal.md). Where it does not, orders start without, and only such searches are missing.
@@ -48,7 +48,7 @@ def first_attributes(order: OrderInput) -> TypedSearchAttributes:
 async def start_searchable(
     client: Client, order: OrderInput, start: Callable[[TypedSearchAttributes], Awaitable[None]]
 ) -> None:
-    """Start it with the attributes, or without where the server does not know them: it is asked once a minute."""
+    """Start it with the attributes, or without them if the server does not know them; it is asked once a minute."""
     if _without.get(client, 0) <= time.monotonic():
         try:
             return await start(first_attributes(order))

@@ -1,4 +1,4 @@
-"""What is asked of a Temporal server: whether it serves, and who polls its task queues."""
+"""Questions to a Temporal server: whether it serves, and which workers poll its task queues."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def connect_quietly(connection: ClientConnectConfig) -> Client:
     retry = RetryConfig(max_elapsed_time_millis=1_000)
     try:
         return await Client.connect(**connection, runtime=quiet_runtime(), retry_config=retry)
-    except (RuntimeError, RPCError) as error:  # what the SDK raises when nobody answers, and when it is refused
+    except (RuntimeError, RPCError) as error:  # the SDK raises these if no server answers, and if it refuses
         address = connection.get("target_host", "")
         raise DependencyUnavailable("temporal", f"Temporal does not answer at {address}") from error
 

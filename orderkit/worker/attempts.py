@@ -70,7 +70,7 @@ class _Recorder(ActivityInboundInterceptor):
         except asyncio.CancelledError:
             await asyncio.shield(self._ended(record, AttemptOutcome.CANCELLED, "cancelled"))
             raise
-        # An effect whose end cannot be noted is tried again: it is idempotent, and the events stay complete.
+        # If the end cannot be noted, the step is tried again: it is idempotent, and the events stay complete.
         await self._note(record, self._log.ended(record, AttemptOutcome.COMPLETED, ""))
         return result
 
@@ -108,7 +108,7 @@ class _Recorder(ActivityInboundInterceptor):
             ) from None
 
     async def _ended(self, record: AttemptRecord, outcome: AttemptOutcome, error: str) -> None:
-        """Note a bad end; when even that fails, the attempt's own error matters more."""
+        """Note a bad end. If noting fails too, raise the attempt's own error, which matters more."""
         try:
             await asyncio.wait_for(self._log.ended(record, outcome, error), 2)
         except Exception:

@@ -145,7 +145,7 @@ async def run_worker(
 ) -> None:
     """Serve until SIGTERM or SIGINT; waits for PostgreSQL and Temporal to appear.
 
-    Raises UnsupportedDatabase, which no waiting mends.
+    Raises UnsupportedDatabase at once, since waiting does not help.
     """
     keep_compiled("orderkit.workflows")
     stopped = asyncio.Event()

@@ -1,4 +1,4 @@
-"""Whether the code that is installed here replays a history: what a deployment must not find out on a running order."""
+"""Whether the installed code replays a history; ask this before a deployment breaks a running order."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _DECISIONS = {
 
 @dataclass(frozen=True)
 class Replayed:
-    """A history, and whether today's code decides as it stands there."""
+    """A history, and whether today's code makes the same decisions."""
 
     name: str  # the workflow's id, or the file's name
     workflow: str  # its type
@@ -146,9 +146,9 @@ def read_history(path: Path) -> WorkflowHistory:
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror}") from None
     except Exception as error:
-        raise SettingsError(f"{path} is no history as JSON: {str(error).splitlines()[0]}") from None
+        raise SettingsError(f"{path} is not a history in JSON: {str(error).splitlines()[0]}") from None
     if not workflow_type(history):
-        raise SettingsError(f"{path} is no history: it does not begin with the start of a workflow")
+        raise SettingsError(f"{path} is not a history: it does not begin with the start of a workflow")
     return history
 
 

@@ -24,7 +24,7 @@ from temporalio.worker import (
 class WorkingSlots(CustomSlotSupplier):
     """Slots of one queue: `working` for attempts that work, and `most` altogether.
 
-    An attempt that waits for somebody else needs no processor, so it lends its slot to the next one (`lent`). It takes
+    An attempt that waits for an answer needs no processor, so it lends its slot to the next one (`lent`). It takes
     no other back when it goes on: for a moment, more than `working` may work.
     """
 
@@ -33,7 +33,7 @@ class WorkingSlots(CustomSlotSupplier):
         self._most = most
         self._held = 0
         self._waiting = 0
-        self._guard = threading.Lock()  # Temporal's SDK takes and gives back from threads of its own
+        self._guard = threading.Lock()  # Temporal's SDK takes and returns slots in its own threads
         self._freed = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -46,7 +46,7 @@ class WorkingSlots(CustomSlotSupplier):
         return permit
 
     def try_reserve_slot(self, ctx: SlotReserveContext) -> SlotPermit | None:
-        """Called for a task that the server hands out with its answer to another."""
+        """Called for a task that the server sends together with another answer."""
         with self._guard:
             if self._held - self._waiting >= self._working or self._held >= self._most:
                 return None
@@ -54,7 +54,7 @@ class WorkingSlots(CustomSlotSupplier):
         return SlotPermit()
 
     def mark_slot_used(self, ctx: SlotMarkUsedContext) -> None:
-        """Nothing to note: a poll holds its slot as a task does."""
+        """Does nothing: a poll keeps its slot, as a task does."""
 
     def release_slot(self, ctx: SlotReleaseContext) -> None:
         """Called when a task is done, or a poll brought none."""
@@ -64,7 +64,7 @@ class WorkingSlots(CustomSlotSupplier):
 
     @contextmanager
     def lent(self) -> Iterator[None]:
-        """While an attempt waits for somebody else."""
+        """While an attempt waits for an answer."""
         with self._guard:
             self._waiting += 1
         self._tell()

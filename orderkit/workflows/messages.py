@@ -84,7 +84,7 @@ class OrderMessages:
         self.past_no_return = True
 
     def note_end(self) -> None:
-        """Note that the order has ended; whoever still waits is answered."""
+        """Note that the order has ended, and answer the updates that still wait."""
         self.ended = True
 
     async def stop_answer(self) -> Answer:
@@ -227,7 +227,7 @@ def _check(message: CancelOrder | UpdateAddress | ReviewOrder) -> None:
 
 
 def read_signal(name: str, inputs: Sequence[RawValue]) -> object:
-    """What a signal carries, as its dataclass; refuses a name that nobody knows, and an input that is none."""
+    """A signal's input as its dataclass; refuses an unknown name and an invalid input."""
     wanted = SIGNALS.get(name)
     if wanted is None:
         raise _refusal(f"no such message; an order takes {', '.join(SIGNALS)}")

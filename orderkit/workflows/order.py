@@ -108,20 +108,20 @@ class OrderWorkflow:
                 return self._result_of(stopped, end)
             self._messages.note_dispatched()
             if forward.done() or stop.by == DEADLINE:
-                # The carrier has the package, so the order ships, whatever became of the way there.
+                # The carrier has the package, so the order ships, whatever happened before.
                 forward.cancel()
                 await self._uninterrupted(_finished(forward))
                 forward = asyncio.create_task(self._ship())
 
     def _check_start(self, order: OrderInput | None) -> None:
-        """Refuse what nobody's API would have started; a person may have, in Temporal's UI."""
+        """Refuse an input that the API would refuse; a person may have started it in Temporal's UI."""
         if order is None:
             raise invalid_input("OrderWorkflow was started without its input, an OrderInput; order_id is missing")
         why = "; ".join(f"{problem.field}: {problem.message}" for problem in check_can_run(order))
         own, mine = order_workflow_id(order.order_id), workflow.info().workflow_id
         if mine != own:
             why = why or f"order {order.order_id} has a workflow of its own, called {own}; {mine} does nothing"
-        # What an earlier version took is under way and goes on, whatever is refused now.
+        # An order that an earlier version accepted goes on, even if we would refuse it now.
         if why and workflow.patched(_CHECKED_START):
             raise invalid_input(why)
 
@@ -369,7 +369,7 @@ class OrderWorkflow:
     # Details
 
     async def _uninterrupted(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run to the end, whatever is cancelled meanwhile."""
+        """Run to the end, even if the workflow is cancelled meanwhile."""
         task = asyncio.create_task(work)
         while True:
             try:

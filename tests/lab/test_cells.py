@@ -73,7 +73,7 @@ async def test_a_refused_cell_leaves_the_worker_its_code_and_its_file(lab: Lab, 
         lab.workflows.define(f"import nothere\n{CELL}")
     assert (serving(stack), "nothere" in await asyncio.to_thread(file.read_text)) == (before, False)
     await asyncio.to_thread(file.write_text, "raise RuntimeError('a file that an editor has left half written')")
-    await lab.workflows.start("Tea", 2)  # Temporal's sandbox loads the code anew for each run
+    await lab.workflows.start("Tea", 2)  # Temporal's sandbox loads the code again for each run
     await lab.workflows.signal("tea", "arrived", "ada")
     assert (await lab.workflows.wait("tea")).state == "completed"
 

@@ -208,7 +208,7 @@ def test_folder_that_is_gone_is_said_so(tmp_path: Path) -> None:
         text=True,
     )
     assert done.returncode == 1
-    assert "the folder in which this runs is gone: change into one that exists" in done.stderr
+    assert "the current folder is gone: change into one that exists" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -1,7 +1,7 @@
 """Records the histories that test_replay.py replays: `make histories`, when there is a new case.
 
 A recorded history stays: orders that run under it may still be open somewhere. Cases named on the command line are
-recorded anew, for a change that breaks running orders on purpose.
+recorded again, for a change that breaks running orders on purpose.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ async def test_builds_from_the_first_worker_to_the_last_order(
         )
         assert "is no build id" in await refusal(deployment.promote("a:b"))
         assert await refusal(deployment.ramp("blue", 101)) == "a ramp is 0 to 100 percent, not 101"
-        assert "nothing to take back" in await refusal(deployment.roll_back())
+        assert "nothing to roll back" in await refusal(deployment.roll_back())
 
         await deployment.promote("blue")
         pinned = await open_review(shop, order_id)

@@ -102,7 +102,7 @@ async def test_running_orders_are_found(shop: Shop, order_id: OrderId) -> None:
 
 @pytest.mark.parametrize(
     ("text", "told"),
-    [("{", "is no history as JSON"), ('{"events": []}', "does not begin with the start of a workflow")],
+    [("{", "is not a history in JSON"), ('{"events": []}', "does not begin with the start of a workflow")],
 )
 def test_what_is_no_history_is_refused(tmp_path: Path, text: str, told: str) -> None:
     path = tmp_path / "x.json"

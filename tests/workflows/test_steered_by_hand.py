@@ -176,7 +176,7 @@ async def reset(client: Client, order_id: OrderId, to_event: int) -> Handle:
 
 
 async def first_task(handle: Handle) -> int:
-    """The id of the first workflow task's completion: a reset to it does everything anew."""
+    """The id of the first workflow task's completion: a reset to it does everything again."""
     events = (await handle.fetch_history()).events
     return next(e.event_id for e in events if e.HasField("workflow_task_completed_event_attributes"))
 
