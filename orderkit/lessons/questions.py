@@ -23,4 +23,5 @@ ANSWERS: Mapping[str, Mapping[str, str]] = {
         "early-news": "b",
         "mended": "b",
     },
+    "08": {"1": "b", "2": "b", "2b": "a", "3": "c", "4": "a", "5": "c"},
 }
