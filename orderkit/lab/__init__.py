@@ -1,4 +1,4 @@
-"""What a notebook holds in its hand: `from orderkit.lab import Lab, source`. Both load when they are asked for."""
+"""What a notebook imports: `from orderkit.lab import Lab, source`. Both load when they are first used."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ class CellProcess:
         return self._process.poll() is None
 
     def hear(self, key: str) -> Any:
-        """Wait for this answer; raises Refused where it tells mistakes, and LabError where it ends or is too late."""
+        """Wait for this answer; raises Refused if it reports mistakes, and LabError if it ends or is too late."""
         until = time.monotonic() + _COMES_UP_SECONDS
         while True:
             try:

@@ -36,7 +36,7 @@ class Order:
 
     @property
     def state(self) -> str:
-        """Where it stood; `started` before anybody looked."""
+        """Its state when it was last looked at; `started` before the first look."""
         return self.last.state if self.last else "started"
 
     @property
@@ -133,7 +133,7 @@ class Audit:
 
 @dataclass(frozen=True)
 class Run:
-    """A run of a workflow of one's own, as it was when it was last looked at."""
+    """A run of your own workflow, as it was when it was last looked at."""
 
     name: str  #: what the notebook calls it
     id: str  #: its workflow's id, which ends in a number when the name was taken
@@ -195,7 +195,7 @@ class PytestResult:
 
 @dataclass(frozen=True)
 class PytestReport:
-    """What pytest said of the tests of a `%%test` cell; truthy when there were some, and all passed."""
+    """pytest's report on a `%%test` cell; truthy if there were tests and all of them passed."""
 
     name: str  #: of the tests
     results: tuple[PytestResult, ...]  #: in their order

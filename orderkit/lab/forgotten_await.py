@@ -14,7 +14,7 @@ _NEVER_AWAITED = re.compile(r"coroutine '(?:.*\.)?(?P<name>\w+)' was never await
 
 
 def notice_forgotten_await() -> None:
-    """For the kernel that this runs in; does nothing elsewhere, or again.
+    """Set this up in a kernel, once; elsewhere it does nothing.
 
     A call that ends a cell is shown as the sentence; one in the middle of a cell prints it when Python drops the call.
     """

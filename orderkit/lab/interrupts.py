@@ -22,7 +22,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 def make_interruptible() -> None:
-    """For the kernel that this runs in; does nothing elsewhere, or again."""
+    """Set this up in a kernel, once; elsewhere it does nothing."""
     try:
         from IPython.core.getipython import get_ipython
     except ImportError:
@@ -37,7 +37,7 @@ def make_interruptible() -> None:
 
 
 def _tick(loop: asyncio.AbstractEventLoop) -> None:
-    """Wake the loop again and again: ipykernel hands it an interrupt, and leaves it asleep until something happens."""
+    """Wake the loop again and again: ipykernel does not wake it after an interrupt."""
     loop.call_later(_TICK_SECONDS, _tick, loop)
 
 

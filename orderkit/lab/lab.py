@@ -70,9 +70,9 @@ class Lab:
         self._tables = tables = Tables(api, self.open_pool)
         #: Start orders, talk to them, wait for them, read what happened.
         self.orders = Orders(api, tables, self.connect_temporal, target.settings.temporal_ui_url)
-        #: Workflows of one's own: what `%%workflow` cells define.
+        #: Your own workflows, from `%%workflow` cells.
         self.workflows = Workflows(self._own_stack, self.connect_temporal, target.settings.temporal_ui_url)
-        #: Tests of those workflows: what `%%test` cells define.
+        #: Tests of your workflows, from `%%test` cells.
         self.tests = Tests(self._own_stack)
         #: Charts of orders.
         self.charts = Charts(self.orders, tables)
@@ -115,7 +115,7 @@ class Lab:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables that lead a process to this lab's servers; none where the environment alone names them."""
+        """The variables with which a process finds this lab's servers; none if the environment names them already."""
         return self._stack.environment() if self._stack else {}
 
     async def console(self) -> Console:
@@ -200,7 +200,7 @@ class Lab:
         return Table(await asyncio.to_thread(read_logs, {name: stack.log(name) for name in programs}))
 
     async def metrics(self, begins: str = "") -> pd.DataFrame:
-        """What Prometheus would scrape now, of the API and of each worker: program, metric, labels, value.
+        """The metrics that Prometheus would read now from the API and each worker: program, metric, labels, value.
 
         Only metrics whose names begin so; without the buckets of histograms. A program that does not answer has none.
         """

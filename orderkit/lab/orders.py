@@ -77,7 +77,7 @@ class Orders:
         payment_id: str = "",
         fresh: bool = True,
     ) -> Order:
-        """Start a new order; `fresh=False` repeats the request under the id that the name has, which starts nothing.
+        """Start a new order. `fresh=False` sends the request again under the name's present id, which starts nothing.
 
         `faults` is a scenario (calm, workshop, original, storm), a script like `charge=error,ok`, or both. A
         `payment_id` of your own is numbered as the order's id is: `tea-2` pays with `pay-7-2`. Raises InvalidOrder and

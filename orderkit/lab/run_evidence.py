@@ -1,4 +1,4 @@
-"""Why a run of a learner's workflow has not got further: failing code, an activity that is tried again, a wait."""
+"""Why a run of a learner's workflow does not go on: failing code, an activity that is tried again, a wait."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _error(error: str, where: str, module: str) -> str:
 async def explain_run(
     client: Client, description: WorkflowExecutionDescription, module: str, signals: Sequence[str]
 ) -> list[str]:
-    """Of a run whose code does not fail: one sentence a finding; at least one."""
+    """For a run whose code does not fail: one sentence for each finding; at least one."""
     raw: Any = description.raw_description
     if raw.pending_activities:
         return [_activity(each, module) for each in raw.pending_activities]

@@ -36,7 +36,7 @@ class Tests:
         self._reports: dict[str, PytestReport] = {}
 
     def define(self, cell: str, name: str) -> PytestReport:
-        """What `%%test invoice` does with its cell: keep it as test_invoice.py, and run it; holds up the kernel.
+        """Write a `%%test invoice` cell to test_invoice.py and run it; the kernel waits for the result.
 
         Raises CellRefused where Python cannot read it or it has no name, LabError where pytest gives no answer.
         """
@@ -52,7 +52,7 @@ class Tests:
         return self._run(stack, name)
 
     async def run(self, name: str) -> PytestReport:
-        """Run the tests of this name again. Raises LabError where there are none, or pytest gives no answer."""
+        """Run the tests of this name again. Raises LabError if there are none, or pytest gives no answer."""
         stack = self._find_stack()
         if not await asyncio.to_thread(_file(stack, name).exists):
             raise LabError(f"there is no test_{name}.py; run its cell: %%test {name}")

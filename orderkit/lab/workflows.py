@@ -1,4 +1,4 @@
-"""`lab.workflows`: workflows of one's own, written in cells, served by workers of their own, apart from all orders."""
+"""`lab.workflows`: your own workflows, written in cells and served by separate workers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _LOG_LINES = 20
 
 
 class Workflows:
-    """Runs of workflows that this notebook's `%%workflow` cells define, by names, as orders have them.
+    """Runs of the workflows in this notebook's `%%workflow` cells, by name.
 
     `start("Tea", "ada")` always starts a new run, called `tea`; its id is `tea`, or `tea-2` … when that is taken.
     """
@@ -57,7 +57,7 @@ class Workflows:
         return dict(self._runs)
 
     def define(self, cell: str, module: str = "", *, checked: bool = True) -> Module:
-        """What `%%workflow` does with its cell: check it, keep it as a file, and serve it in place of what was before.
+        """Check a `%%workflow` cell, write it to a file, and serve it instead of its earlier version.
 
         Raises CellRefused, which names the lines; then nothing has changed. Takes a second, and holds up the kernel.
         Not `checked`: the worker starts if Temporal allows it, and mistakes show when the code runs.
@@ -145,7 +145,7 @@ class Workflows:
         return f"sent: {signal}"
 
     async def query(self, run: Run | str, query: str, *arguments: Any) -> Any:
-        """Ask a run; its worker answers. Raises WaitExpired, with the reason, where it does not within 5 s."""
+        """Query a run. Raises WaitExpired, with the reason, if its worker does not answer within 5 s."""
         return await self._answered(run, f"query {query}", lambda handle: handle.query(query, args=list(arguments)))
 
     async def update(self, run: Run | str, update: str, *arguments: Any) -> Any:
@@ -155,7 +155,7 @@ class Workflows:
         )
 
     async def wait(self, run: Run | str, within_seconds: float = 30) -> Run:
-        """Wait for a run's end. Raises WaitExpired, which says why it has not come.
+        """Wait for a run's end. Raises WaitExpired, which says why it has not ended.
 
         If the workflow's code fails, it does so at once: the run stands still until the corrected cell runs.
         """

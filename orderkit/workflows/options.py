@@ -38,8 +38,8 @@ class ActivityOptions(TypedDict):
     priority: Priority
 
 
-# Where more waits in a queue than workers can do, the lower key goes first: what must be done, then orders that are on
-# their way, then new ones. So an overload is felt by those who come last.
+# If more work waits in a queue than workers can do, the lower key goes first: what must be done, then running orders,
+# then new ones. So an overload delays new orders.
 _MUST_BE_DONE, _ON_ITS_WAY, _NEW = (Priority(priority_key=key) for key in (1, 2, 3))
 
 
@@ -49,7 +49,7 @@ def activity_options(policy: Policy, step: Step, prior_attempts: int = 0) -> Act
     attempts = policy.max_attempts
     altogether = None
     if isinstance(policy, UntilDone):
-        # One that a person paused would never end; another one takes its place.
+        # An activity that a person paused would never end: another one replaces it.
         altogether = timedelta(seconds=policy.activity_seconds)
         if limit < policy.max_timeout_seconds:
             attempts = policy.attempts_per_limit
@@ -116,7 +116,7 @@ def attempts_made(error: ActivityError, policy: Policy, prior_attempts: int) -> 
 
 
 def reason_of(error: BaseException, policy: Policy) -> str:
-    """What really held the order up last, for people."""
+    """What delayed the order last, in words for people."""
     step = ACTIVITY_STEPS.get(error.activity_type) if isinstance(error, ActivityError) else None
     cause = error.__cause__ if isinstance(error, ActivityError | ChildWorkflowError) else error
     match cause:

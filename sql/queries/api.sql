@@ -52,11 +52,11 @@ LEFT JOIN trellis_payments AS p ON p.payment_id = o.payment_id AND p.order_id = 
 WHERE o.id = :order_id;
 
 -- name: order_identity^
--- What tells whether an order is there, the same, and still open.
+-- Whether an order exists, equals a request, and is still open.
 SELECT state, request_digest, closed_at FROM trellis_orders WHERE id = :order_id;
 
 -- name: failing_orders
--- The last word about each workflow whose task was ever seen to fail, where it is that it fails, and the order is open.
+-- Open orders with a workflow whose newest note says that its task fails: that note.
 SELECT f.order_id, f.payload_json
 FROM (
     SELECT DISTINCT ON (order_id) order_id, type, payload_json FROM trellis_events
@@ -67,5 +67,5 @@ LEFT JOIN trellis_orders AS o ON o.id = f.order_id
 WHERE f.type = 'workflow_failing' AND o.closed_at IS NULL;
 
 -- name: check_schema$
--- Nothing, where the tables exist.
+-- Returns nothing; fails if a table is missing.
 SELECT 1 FROM trellis_orders, trellis_events LIMIT 0;
