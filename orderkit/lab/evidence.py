@@ -20,7 +20,7 @@ _LOOK_SECONDS = 3.0
 
 
 async def explain(order_id: str, api: OrderkitClient, connect: Callable[[], Awaitable[Client]]) -> list[str]:
-    """One sentence a finding, the most likely cause first; at least one."""
+    """One sentence for each finding, the most likely cause first; at least one."""
     from temporalio.service import RPCError
 
     found = await _servers(api)
