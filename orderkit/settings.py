@@ -64,6 +64,9 @@ class Settings(BaseSettings):
         SecretStr("postgresql://orderkit@127.0.0.1:5432/orderkit"),
         description="PostgreSQL's URL, with the password",
     )
+    database_read_url: SecretStr | None = Field(
+        None, description="a streaming replica of it, which the API asks for status, lists and events"
+    )
     database_pool_size: int = Field(10, ge=1, le=100, description="connections per process")
     api_host: str = Field("127.0.0.1", min_length=1, description="address the REST API binds to")
     api_port: int = Field(8000, ge=1, le=65535, description="port of the REST API")
@@ -128,10 +131,10 @@ class Settings(BaseSettings):
         """Host and port on which a worker shows its metrics; None: nowhere."""
         return None if self.worker_metrics_port is None else f"{self.worker_metrics_host}:{self.worker_metrics_port}"
 
-    @field_validator("database_url")
+    @field_validator("database_url", "database_read_url")
     @classmethod
-    def _is_postgresql(cls, url: SecretStr) -> SecretStr:
-        if not url.get_secret_value().startswith(("postgresql://", "postgres://")):
+    def _is_postgresql(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and not url.get_secret_value().startswith(("postgresql://", "postgres://")):
             raise ValueError("must start with postgresql://")
         return url
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Response
@@ -46,9 +46,15 @@ def create_app(settings: Settings, connect: Callable[[], Awaitable[Client]]) -> 
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with backends.connecting(url, settings.database_pool_size, connect):
+        async with AsyncExitStack() as opened:
+            await opened.enter_async_context(backends.connecting(url, settings.database_pool_size, connect))
+            work = [monitor.run(), listener.run(), watch.run()]
+            if read_url := settings.database_read_url:
+                replica = backends.replica.connecting(read_url.get_secret_value(), settings.database_pool_size)
+                await opened.enter_async_context(replica)
+                work.append(backends.watch_replica())
             await monitor.check()
-            tasks = [asyncio.create_task(work) for work in (monitor.run(), listener.run(), watch.run())]
+            tasks = [asyncio.create_task(each) for each in work]
             try:
                 yield
             finally:

@@ -8,8 +8,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, TypeVar
 
+from fastapi import Response
 from temporalio.client import Client
 
+from orderkit.api.replica import AGE, Replica
+from orderkit.core.orders import OrderId
 from orderkit.errors import DependencyUnavailable, UnsupportedDatabase
 from orderkit.store.database import AWAY, WRONG_SCHEMA, Pool, open_pool
 
@@ -17,6 +20,9 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 READ_SECONDS = 1.5
+_REPLICA_SECONDS = 0.5
+_WATCH_SECONDS = 0.25
+_NO_ANSWER: tuple[type[Exception], ...] = (*AWAY, *WRONG_SCHEMA)
 _RETRY_SECONDS = 0.1
 
 
@@ -24,6 +30,7 @@ class Backends:
     """PostgreSQL and Temporal; each raises DependencyUnavailable until it has been reached once."""
 
     def __init__(self) -> None:
+        self.replica = Replica()
         self._pool: Pool | None = None
         self._unsupported: UnsupportedDatabase | None = None
         self._temporal: Client | None = None
@@ -55,6 +62,47 @@ class Backends:
             raise DependencyUnavailable(
                 "postgresql", "PostgreSQL does not have this version's schema; run: orderkit db migrate"
             ) from error
+
+    async def look(self, query: Callable[[Pool], Awaitable[T]], answer: Response, order_id: OrderId | None = None) -> T:
+        """Read from the replica if there is one that may answer, else from the primary.
+
+        Raises DependencyUnavailable.
+        What came from the replica says its age in `answer`. Where the replica has nothing, the primary is asked. Where
+        the primary is away, the replica answers, however old it is.
+        """
+        if self.replica.may_answer(order_id) and (found := await self._from_replica(query, answer)):
+            return found
+        try:
+            return await self.read(query)
+        except UnsupportedDatabase:
+            raise
+        except DependencyUnavailable:
+            if found := await self._from_replica(query, answer):
+                return found
+            raise
+
+    async def _from_replica(self, query: Callable[[Pool], Awaitable[T]], answer: Response) -> T | None:
+        pool, age = self.replica.pool, self.replica.age_seconds
+        if pool is None:
+            return None
+        try:
+            found = await self._bounded(query(pool), _REPLICA_SECONDS)
+        except _NO_ANSWER:
+            self.replica.distrust()
+            return None
+        if found:
+            answer.headers[AGE] = f"{age:.2f}"
+        return found
+
+    async def watch_replica(self) -> None:
+        """Look for ever how old the replica is."""
+        while True:
+            try:
+                await self.replica.watch(self._pool)
+            except Exception:
+                self.replica.distrust()
+                logger.warning("looking at the read replica failed; trying again", exc_info=True)
+            await asyncio.sleep(_WATCH_SECONDS)
 
     async def _bounded(self, query: Awaitable[T], within_seconds: float) -> T:
         """Raise TimeoutError in time: asyncpg's own end of a query on a server that hangs takes 10 s and more."""

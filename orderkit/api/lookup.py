@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
+from fastapi import Response
 from temporalio.client import WorkflowExecutionStatus
 
 from orderkit.api.backends import Backends
 from orderkit.contract import FailingWorkflow, OrderStatus, Outcome, Payment, StepError
 from orderkit.core.orders import OrderId, order_workflow_id
 from orderkit.errors import DependencyUnavailable, OrderClosed, OrderkitError, OrderNotFound
+from orderkit.store.database import Pool
 from orderkit.store.rows import Row
 from orderkit.store.status import OrderIdentity, order_identity, order_status
 from orderkit.temporal import orders as temporal
@@ -21,9 +25,16 @@ def no_order(order_id: OrderId) -> OrderNotFound:
     return OrderNotFound(f"nobody knows an order {order_id}")
 
 
-async def status(backends: Backends, order_id: OrderId) -> OrderStatus:
-    """One database read; Temporal is asked only when there is no row. Raises OrderNotFound."""
-    row = await backends.read(lambda pool: order_status(pool, order_id))
+async def status(backends: Backends, order_id: OrderId, answer: Response | None = None) -> OrderStatus:
+    """One database read; Temporal is asked only when there is no row. Raises OrderNotFound.
+
+    With `answer`, which then says how old it is, the read replica may be asked.
+    """
+
+    def query(pool: Pool) -> Awaitable[Row | None]:
+        return order_status(pool, order_id)
+
+    row = await (backends.look(query, answer, order_id) if answer is not None else backends.read(query))
     return _from_row(row) if row else await _without_row(backends, order_id)
 
 

@@ -52,6 +52,7 @@ def signal_routes(backends: Backends) -> APIRouter:
             raise await why_not_heard(backends, order_id, failed)
         if failed is not None:
             raise failed
+        backends.replica.touch(order_id)
         return MessageSent(order_id=order_id, sent=name)
 
     @router.post("/cancel", status_code=202)
@@ -90,6 +91,7 @@ def update_routes(backends: Backends) -> APIRouter:
             raise await why_no_answer(backends, order_id) from None
         except DependencyUnavailable as error:
             raise await why_not_heard(backends, order_id, error) from None
+        backends.replica.touch(order_id)
         return UpdateDone(order_id=order_id, message=answer.message)
 
     @router.post("/cancel")

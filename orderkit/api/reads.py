@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 
 from orderkit.api import lookup
 from orderkit.api.backends import Backends
@@ -40,6 +40,7 @@ def read_routes(backends: Backends) -> APIRouter:
 
     @router.get("/orders")
     async def list_orders(
+        answer: Response,
         state: Annotated[OrderState | None, Query()] = None,
         prefix: Annotated[str | None, Query(pattern=ORDER_ID, description="what the ids start with")] = None,
         cursor: Annotated[str | None, Query(pattern=CURSOR, description="`next_cursor` of the page before")] = None,
@@ -48,33 +49,33 @@ def read_routes(backends: Backends) -> APIRouter:
         """Orders, newest first."""
         before = from_cursor(cursor) if cursor else None
         wanted = OrderFilter(state=state, prefix=prefix, before=before, most=limit + 1)
-        rows = await backends.read(lambda pool: Reader(pool).orders(wanted))
+        rows = await backends.look(lambda pool: Reader(pool).orders(wanted), answer)
         page = rows[:limit]
         more = to_cursor(page[-1]["created_at"], page[-1]["id"]) if len(rows) > limit else None
         total = len(page) if before is None else None
         if more and before is None:
-            total = await backends.read(lambda pool: Reader(pool).count(wanted))
+            total = await backends.look(lambda pool: Reader(pool).count(wanted), answer)
         lines = [OrderLine(order_id=row["id"], **_without_id(row)) for row in page]
         return OrderPage(orders=lines, next_cursor=more, total=total)
 
     @router.get("/orders/{order_id}/status", responses=documented(404))
-    async def order_status(order_id: OrderIdPath) -> OrderStatus:
+    async def order_status(order_id: OrderIdPath, answer: Response) -> OrderStatus:
         """Where an order stands, by the database; true also while workers, Temporal or the history are gone."""
-        return await lookup.status(backends, order_id)
+        return await lookup.status(backends, order_id, answer)
 
     @router.get("/orders/{order_id}/events", responses=documented(404))
-    async def order_events(order_id: OrderIdPath, after: After = 0, limit: Limit = 1000) -> EventPage:
+    async def order_events(order_id: OrderIdPath, answer: Response, after: After = 0, limit: Limit = 1000) -> EventPage:
         """What happened to an order, oldest first."""
-        rows = await backends.read(lambda pool: Reader(pool).events(order_id, after, limit + 1))
+        rows = await backends.look(lambda pool: Reader(pool).events(order_id, after, limit + 1), answer, order_id)
         if not rows:
             await lookup.check_known(backends, order_id)
         events = [to_event(row) for row in rows[:limit]]
         return EventPage(events=events, next_after=events[-1].id if len(rows) > limit else None)
 
     @router.get("/orders/{order_id}/attempts", responses=documented(404))
-    async def order_attempts(order_id: OrderIdPath) -> AttemptList:
+    async def order_attempts(order_id: OrderIdPath, answer: Response) -> AttemptList:
         """Each attempt of each step, with its duration and its end."""
-        rows = await backends.read(lambda pool: Reader(pool).attempts(order_id))
+        rows = await backends.look(lambda pool: Reader(pool).attempts(order_id), answer, order_id)
         if not rows:
             await lookup.check_known(backends, order_id)
         return AttemptList(attempts=[AttemptLine.model_validate(dict(row)) for row in rows])

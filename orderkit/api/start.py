@@ -39,6 +39,7 @@ def start_routes(backends: Backends) -> APIRouter:
         order = body.to_order(order_id)
         check_order(order)
         created = await start_once(backends, order)
+        backends.replica.touch(order_id)
         response.status_code = 201 if created else 200
         response.headers["Location"] = f"/orders/{order_id}/status"
         return OrderStarted(

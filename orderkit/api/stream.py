@@ -136,6 +136,7 @@ async def _messages(
             except DependencyUnavailable:
                 await _wait(news, _LISTEN_AGAIN_SECONDS)
                 continue
+            backends.replica.touch(order_id)
             for event in events:
                 if event.id not in sent:
                     sent.add(event.id)

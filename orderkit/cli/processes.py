@@ -52,13 +52,21 @@ def worker_command(
     _run(run_worker(settings, target.temporal, [each.value for each in queue or Queue]))
 
 
-def api_command() -> None:
-    """Run the REST API until SIGTERM."""
+def api_command(
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65_535, help="Where it listens, in place of ORDERKIT_API_PORT.")
+    ] = None,
+) -> None:
+    """Run the REST API until SIGTERM; a second one beside a lab's own with --port, on the same servers."""
     from orderkit.api.serve import run_api
-    from orderkit.stack.target import Target
+    from orderkit.stack.target import Target, find_target
 
-    target = Target.from_environment()
-    run_api(target.settings, target.temporal)
+    if port is None:
+        target = Target.from_environment()
+        run_api(target.settings, target.temporal)
+    else:
+        target = find_target()
+        run_api(target.settings.model_copy(update={"api_port": port}), target.temporal)
 
 
 def _become_extra(stack: Stack, name: str) -> None:
