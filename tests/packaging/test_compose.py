@@ -19,8 +19,8 @@ from orderkit.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
-ONE_SHOT = {"migrate"}
-OURS = ["api", "jupyter", "migrate", "worker"]
+ONE_SHOT = {"migrate", "cluster-schema", "cluster-namespace"}
+OURS = ["api", "cluster-api", "cluster-worker", "jupyter", "migrate", "worker"]
 
 
 def interpolate(value: Any) -> Any:
@@ -81,7 +81,7 @@ def test_a_typo_is_rejected(right: str, wrong: str) -> None:
 def test_ports_are_bound_to_loopback_and_can_be_moved() -> None:
     published = {port for service in SERVICES.values() for port in service.get("ports", [])}
     assert published == {f"127.0.0.1:{n}:{n}" for n in (3000, 5432, 7233, 8000, 8080, 8888, 9090)}
-    assert len(re.findall(r"127\.0\.0\.1:\$\{[A-Z_]+_PORT:-\d+\}:\d+", TEXT)) == len(published)
+    assert len(set(re.findall(r"127\.0\.0\.1:\$\{[A-Z_]+_PORT:-\d+\}:\d+", TEXT))) == len(published)
 
 
 def test_the_password_has_one_source_and_jupyter_has_no_default_token() -> None:
@@ -131,6 +131,7 @@ def test_services_start_in_order() -> None:
         if "depends_on" in service
     }
     ready = {"migrate": "service_completed_successfully", "temporal": "service_healthy"}
+    on_cluster = dict.fromkeys(("migrate", "cluster-namespace"), "service_completed_successfully")
     assert conditions == {
         "migrate": {"postgresql": "service_healthy"},
         "worker": ready,
@@ -138,6 +139,12 @@ def test_services_start_in_order() -> None:
         "jupyter": ready,
         "prometheus": {"api": "service_healthy"},
         "grafana": {"prometheus": "service_healthy"},
+        "cluster-schema": {"postgresql": "service_healthy"},
+        "cluster": {"cluster-schema": "service_completed_successfully"},
+        "cluster-namespace": {"cluster": "service_healthy"},
+        "cluster-ui": {"cluster": "service_healthy"},
+        "cluster-worker": on_cluster,
+        "cluster-api": on_cluster,
     }
 
 
@@ -148,9 +155,66 @@ def test_volumes_are_named_and_declared() -> None:
     assert ours and all((ROOT / each).is_dir() for each in ours)
 
 
+def in_profile(profile: str) -> set[str]:
+    return {name for name, each in SERVICES.items() if profile in each.get("profiles", [])}
+
+
+def needs(name: str) -> set[str]:
+    """All that start with it."""
+    direct = set(SERVICES[name].get("depends_on", {}))
+    return direct.union(*map(needs, direct))
+
+
+def test_the_cluster_runs_the_same_worker_and_api_and_no_development_server() -> None:
+    assert in_profile("cluster") == {name for name in SERVICES if name.startswith("cluster")}
+    for name in ("worker", "api"):
+        ours, theirs = SERVICES[f"cluster-{name}"], SERVICES[name]
+        apart = {"profiles", "environment", "depends_on", "develop"}
+        assert {key: ours[key] for key in ours.keys() - apart} == {key: theirs[key] for key in theirs.keys() - apart}
+        assert ours["environment"] == theirs["environment"] | {"TEMPORAL_ADDRESS": "cluster:7233"}
+        assert needs(f"cluster-{name}") & {"temporal", "worker", "api"} == set()
+    started = re.findall(r"docker compose up ((?:cluster-\w+ ?)+)", TEXT)
+    assert started and set(started) == {"cluster-worker cluster-api cluster-ui"}
+
+
+def test_a_cluster_treats_orders_as_the_development_server_does() -> None:
+    """One set of settings, in the three forms that Temporal reads; why each: docs/performance.md."""
+    flags = [word.partition("=")[2] for word in SERVICES["temporal"]["command"] if "dynamic-config-value" in word]
+    wanted = {key: json.loads(value) for key, _, value in (flag.partition("=") for flag in flags)}
+    told = yaml.safe_load((ROOT / "deploy/temporal/dynamic-config.yaml").read_text())
+    assert len(wanted) > 3
+    assert told == {key: [{"value": value}] for key, value in wanted.items()}
+    read = SERVICES["cluster"]["environment"]["DYNAMIC_CONFIG_FILE_PATH"]
+    assert read == "/deploy/dynamic-config.yaml" and SERVICES["cluster"]["volumes"] == ["./deploy/temporal:/deploy:ro"]
+
+
+def test_both_databases_of_a_cluster_get_their_tables(tmp_path: Path) -> None:
+    """Temporal's tool is not here: a stand-in notes how it is called. The server looks where the tool was told to."""
+    program, script = SERVICES["cluster-schema"]["command"]
+    (tmp_path / "temporal-sql-tool").write_text('#!/bin/sh\necho "$@"\n')
+    (tmp_path / "temporal-sql-tool").chmod(0o755)
+    noted = subprocess.run(
+        [program, ROOT / "deploy/temporal" / Path(script).name],
+        env={"PATH": f"{tmp_path}{os.pathsep}/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+    schemas = "/etc/temporal/schema/postgresql/v12"
+    assert noted == [
+        f"--db {database} {step}"
+        for database, folder in (("temporal", "temporal"), ("temporal_visibility", "visibility"))
+        for step in ("create", "setup-schema -v 0.0", f"update-schema -d {schemas}/{folder}/versioned")
+    ]
+    tool, server = (SERVICES[name]["environment"] for name in ("cluster-schema", "cluster"))
+    assert (tool["SQL_PLUGIN"], tool["SQL_HOST"], tool["SQL_PORT"], tool["SQL_USER"], tool["SQL_PASSWORD"]) == tuple(
+        server[key] for key in ("DB", "POSTGRES_SEEDS", "DB_PORT", "POSTGRES_USER", "POSTGRES_PWD")
+    )
+    assert SERVICES["cluster-schema"]["image"].rpartition(":")[2] == SERVICES["cluster"]["image"].rpartition(":")[2]
+
+
 def test_monitoring_is_asked_for_and_has_the_shipped_files() -> None:
-    assert {name for name, each in SERVICES.items() if each.get("profiles")} == {"prometheus", "grafana"}
-    assert SERVICES["prometheus"]["profiles"] == SERVICES["grafana"]["profiles"] == ["monitoring"]
+    assert in_profile("monitoring") == {"prometheus", "grafana"}
     scraped = {job["job_name"]: job for job in PROMETHEUS["scrape_configs"]}
     assert scraped["orderkit-api"]["static_configs"] == [{"targets": ["api:8000"]}]
     workers = scraped["orderkit-worker"]["dns_sd_configs"][0]

@@ -175,6 +175,27 @@ def test_every_container_does_its_job_and_its_health_check_knows(containers: Con
     assert worker.wait(grace_seconds) == 0
 
 
+@pytest.mark.parametrize("namespace", ["default", "shop"])
+def test_a_clusters_namespace_is_made_once_and_orders_are_found_in_it(containers: Containers, namespace: str) -> None:
+    """With the development server as the cluster; the first namespace is there already, as after a restart."""
+    program, script = SERVICES["cluster-namespace"]["command"]
+    here = Path(__file__).parents[2] / "deploy/temporal" / Path(script).name
+    told = {
+        **containers.environment("cluster-namespace"),
+        "TEMPORAL_ADDRESS": f"127.0.0.1:{containers.ports['temporal']}",
+        "TEMPORAL_NAMESPACE": namespace,
+    }
+    first, again = (
+        subprocess.run([program, here], env=told, capture_output=True, text=True, timeout=60) for _ in range(2)
+    )
+    assert first.returncode == again.returncode == 0, first.stdout + first.stderr + again.stderr
+    assert again.stdout == ""  # nothing was left to do
+    listed = subprocess.run(
+        ["temporal", "operator", "search-attribute", "list"], env=told, capture_output=True, text=True, timeout=60
+    )
+    assert re.search(r"OrderState\s+Keyword", listed.stdout) and re.search(r"OrderPolicy\s+Keyword", listed.stdout)
+
+
 def test_postgres_health_check_knows(containers: Containers) -> None:
     test = SERVICES["postgresql"]["healthcheck"]["test"]
     command = [containers.words(word) for word in test[1:]]

@@ -35,7 +35,15 @@ from orderkit.stack.tcp_ports import LOOPBACK, another
 
 IMAGE = "localhost/orderkit-check:1"
 OURS = ("migrate", "worker", "api", "jupyter")
-PORTS = ("API_PORT", "TEMPORAL_PORT", "TEMPORAL_UI_PORT", "POSTGRES_PORT", "JUPYTER_PORT")
+PORTS = (
+    "API_PORT",
+    "TEMPORAL_PORT",
+    "TEMPORAL_UI_PORT",
+    "POSTGRES_PORT",
+    "JUPYTER_PORT",
+    "PROMETHEUS_PORT",
+    "GRAFANA_PORT",
+)
 NOTEBOOKS = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
 
 
