@@ -85,7 +85,7 @@ clean: ## remove what make made (not your lab's data in .orderkit)
 	@touch $@
 
 .venv/.dev: .venv/bin/python pyproject.toml constraints.txt
-	@echo "Installing orderkit with its test tools into .venv (once; about 320 MB, the big ones are listed)"
+	@echo "Installing orderkit with its test tools into .venv (once; about 340 MB, the big ones are listed)"
 	@set -o pipefail; $(PIP) -e '.[dev]' | { grep --line-buffered ' MB)' || true; }
 	@touch .venv/.lab $@
 
