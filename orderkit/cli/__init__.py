@@ -26,6 +26,7 @@ from orderkit.cli import (
     processes,
     replay,
     stack,
+    stage,
     world,
 )
 from orderkit.cli.output import Json, answer, err
@@ -47,6 +48,7 @@ failures.add_to(app)
 app.command("chaos")(chaos.chaos_command)
 app.command("load")(load.load_command)
 app.command("replay")(replay.replay_command)
+app.command("stage")(stage.stage_command)
 app.command("kill")(kill.kill_command)
 app.command("world")(world.world_command)
 processes.add_to(app)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,11 +13,10 @@ import typer
 
 from orderkit.cli.orders import pid_of
 from orderkit.cli.output import STYLES, Json, answer, coloured, err, out, table
-from orderkit.cli.startup import interrupted_once, lab_of_its_own, start, stop
+from orderkit.cli.stage import tell_story
+from orderkit.cli.startup import interrupted_once, lab_of_its_own, lab_of_the_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from rich.table import Table
 
     from orderkit.contract import AttemptList, Event, OrderStatus, StartOrder
@@ -34,40 +33,31 @@ def demo_command(
     order_id: Annotated[str, typer.Option(help="The order's id; a fresh one by default.")] = "",
     keep: Annotated[bool, typer.Option(help="Leave the stack running afterwards.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="In a new lab of its own, gone afterwards.")] = False,
+    stage: Annotated[
+        bool, typer.Option("--stage", help="A story in five chapters instead, on a page for a beamer.")
+    ] = False,
+    outage_seconds: Annotated[float, typer.Option(min=0, help="With --stage: how long the provider is down.")] = 20,
+    browser: Annotated[bool, typer.Option(help="With --stage: open the browser.")] = True,
     json: Json = False,
 ) -> None:
     """Run one order with live progress, then show its attempts, their timings and their workers.
 
-    ☠ appears the moment the worker dies that has an attempt in hand.
+    ☠ appears the moment the worker dies that has an attempt in hand. --stage has a lab of its own.
     """
     from orderkit.cli.inputs import start_body
 
+    if stage:
+        tell_story(browser, 0, outage_seconds)
+        return
     body = start_body(faults=faults, policy=policy, seed=seed)
     order_id = order_id or ("demo" if fresh else f"demo-{secrets.token_hex(3)}")
-    lab: AbstractContextManager[Stack] = lab_of_its_own("demo") if fresh else _lab_of_the_folder(keep, json)
+    lab = lab_of_its_own("demo") if fresh else lab_of_the_folder(keep, quiet=json)
     with interrupted_once(), lab as stack:
         status, attempts = asyncio.run(_run(stack, order_id, body, quiet=json))
         data = {"status": status.model_dump(mode="json"), **attempts.model_dump(mode="json")}
         answer(json, data, lambda: _report(status, attempts))
     if status.state != "shipped":
         raise typer.Exit(1)
-
-
-@contextmanager
-def _lab_of_the_folder(keep: bool, quiet: bool) -> Iterator[Stack]:
-    """The folder's lab; stopped afterwards where it did not run before."""
-    from orderkit.stack.stack import find_stack
-    from orderkit.stack.target import find_place
-
-    before = find_stack(find_place().home)
-    stays = keep or (before is not None and before.alive())
-    try:
-        yield start(quiet=True)
-    finally:
-        if not stays:
-            stop()
-    if not (stays or quiet):
-        out.print("\nThe lab was started for this demo and is stopped again.\n`orderkit up` keeps it.")
 
 
 async def _run(stack: Stack, order_id: str, body: StartOrder, quiet: bool) -> tuple[OrderStatus, AttemptList]:

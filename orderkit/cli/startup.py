@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from orderkit.cli.output import err
+from orderkit.cli.output import err, out
 
 if TYPE_CHECKING:
     from orderkit.stack.stack import Stack
@@ -53,6 +53,23 @@ def lab_of_its_own(purpose: str, spent: Callable[[], bool] = lambda: True) -> It
             shutil.rmtree(folder)
         else:
             err.print(f"the lab is kept as evidence; look into it: ORDERKIT_HOME={home} orderkit up")
+
+
+@contextmanager
+def lab_of_the_folder(keep: bool = False, quiet: bool = False) -> Iterator[Stack]:
+    """The folder's lab; stopped afterwards where it did not run before."""
+    from orderkit.stack.stack import find_stack
+    from orderkit.stack.target import find_place
+
+    before = find_stack(find_place().home)
+    stays = keep or (before is not None and before.alive())
+    try:
+        yield start(quiet=True)
+    finally:
+        if not stays:
+            stop()
+    if not (stays or quiet):
+        out.print("\nThe lab was started for this and is stopped again.\n`orderkit up` keeps it.")
 
 
 def stop() -> list[str]:

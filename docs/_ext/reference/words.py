@@ -11,6 +11,7 @@ from orderkit.core.faults import FaultKind, Scenario
 from orderkit.core.orders import OrderState, Review
 from orderkit.core.policies import PolicyName
 from orderkit.core.steps import STEP_ACTIVITIES, Step
+from orderkit.core.world import Service, ServiceState
 from reference.markup import anchored, code, sentence, table
 
 # In the order of the page; the heading of each.
@@ -20,6 +21,8 @@ WORDS: dict[type[StrEnum], str] = {
     AttemptState: "Outcomes of an attempt",
     FaultKind: "Faults",
     Scenario: "Scenarios",
+    Service: "Services of the outside world",
+    ServiceState: "States of their switches",
     PolicyName: "Retry policies",
     Review: "Review",
 }
