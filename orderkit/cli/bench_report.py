@@ -1,4 +1,4 @@
-"""`orderkit bench all`: every benchmark, each in a lab of its own, in one table, one JSON file and one chart."""
+"""Benchmarks in labs of their own: `store`, `events`, `start`, and `all` in one table, one JSON file and one chart."""
 
 from __future__ import annotations
 
@@ -90,6 +90,53 @@ def measure_start(rounds: int, tell: Tell) -> StartTimes:
 
     with _folder() as home:
         return measure(home, rounds, tell=tell)
+
+
+def store_command(
+    orders: Annotated[int, typer.Option(min=1, max=100_000, help="How many orders are written.")] = 300,
+    json: Json = False,
+) -> None:
+    """Only the database writes of orders, with and without notification; in a database of its own."""
+    with err.status("Measuring …") as status:
+        found = measure_store(orders, lambda said: status.update(f"Measuring: {said} …"))
+    rows = [(each.at_once, "yes" if each.notified else "no", f"{each.per_second:.0f}") for each in found]
+    answer(
+        json,
+        [asdict(each) for each in found],
+        lambda: out.print(table(("at once", "notification", "orders a second"), rows)),
+    )
+
+
+def events_command(
+    events: Annotated[
+        int, typer.Option(min=1_000, max=100_000_000, help="The table's final size; it grows tenfold at each stage.")
+    ] = 1_000_000,
+    json: Json = False,
+) -> None:
+    """Queries on an events table that grows; in a database of its own (300 MB a million events)."""
+    with err.status("Measuring …") as status:
+        found = measure_events(events, lambda said: status.update(f"Measuring: {said} …"))
+    rows = [(f"{each.events:,}", each.read, f"{each.p50_ms:.1f}", f"{each.p95_ms:.1f}") for each in found.reads]
+
+    def show() -> None:
+        out.print(table(("events", "read", "p50 ms", "p95 ms"), rows))
+        out.print(f"{found.seconds_a_million:.0f} s a million events, {found.bytes_an_event:.0f} bytes each")
+
+    answer(json, asdict(found), show)
+
+
+def start_command(
+    rounds: Annotated[int, typer.Option(min=2, max=20, help="How often the lab starts and ends.")] = 3,
+    json: Json = False,
+) -> None:
+    """Time to start and stop a new lab, its memory, and its CPU while nothing happens."""
+    with err.status("Measuring …") as status:
+        found = measure_start(rounds, lambda said: status.update(f"Measuring: {said} …"))
+    plain = {name: value for name, value in asdict(found).items() if isinstance(value, float)}
+    rows = [(name.replace("_", " "), f"{value:.2f} s") for name, value in plain.items()]
+    rows += [(f"memory: {name}", f"{value:.0f} MB") for name, value in found.memory_mb.items()]
+    rows += [(f"CPU a minute: {name}", f"{value:.1f} s") for name, value in found.quiet_cpu_seconds_a_minute.items()]
+    answer(json, asdict(found), lambda: out.print(table(("", ""), rows)))
 
 
 def all_command(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orderkit.cli.bench_report import all_command, measure_events, measure_start, measure_store, stack_pids
+from orderkit.cli.bench_report import all_command, events_command, stack_pids, start_command, store_command
 from orderkit.cli.output import Json, answer, err, out, table
 from orderkit.core.builds import UNVERSIONED
 
@@ -84,56 +84,9 @@ def recovery_command(
     answer(json, asdict(found), lambda: out.print(table(columns, [(*row, f"{found.seconds_to_recover:.1f}")])))
 
 
-@app.command("store")
-def store_command(
-    orders: Annotated[int, typer.Option(min=1, max=100_000, help="How many orders are written.")] = 300,
-    json: Json = False,
-) -> None:
-    """Only the database writes of orders, with and without notification; in a database of its own."""
-    with err.status("Measuring …") as status:
-        found = measure_store(orders, lambda said: status.update(f"Measuring: {said} …"))
-    rows = [(each.at_once, "yes" if each.notified else "no", f"{each.per_second:.0f}") for each in found]
-    answer(
-        json,
-        [asdict(each) for each in found],
-        lambda: out.print(table(("at once", "notification", "orders a second"), rows)),
-    )
-
-
-@app.command("events")
-def events_command(
-    events: Annotated[
-        int, typer.Option(min=1_000, max=100_000_000, help="The table's final size; it grows tenfold at each stage.")
-    ] = 1_000_000,
-    json: Json = False,
-) -> None:
-    """Queries on an events table that grows; in a database of its own (300 MB a million events)."""
-    with err.status("Measuring …") as status:
-        found = measure_events(events, lambda said: status.update(f"Measuring: {said} …"))
-    rows = [(f"{each.events:,}", each.read, f"{each.p50_ms:.1f}", f"{each.p95_ms:.1f}") for each in found.reads]
-
-    def show() -> None:
-        out.print(table(("events", "read", "p50 ms", "p95 ms"), rows))
-        out.print(f"{found.seconds_a_million:.0f} s a million events, {found.bytes_an_event:.0f} bytes each")
-
-    answer(json, asdict(found), show)
-
-
-@app.command("start")
-def start_command(
-    rounds: Annotated[int, typer.Option(min=2, max=20, help="How often the lab starts and ends.")] = 3,
-    json: Json = False,
-) -> None:
-    """Time to start and stop a new lab, its memory, and its CPU while nothing happens."""
-    with err.status("Measuring …") as status:
-        found = measure_start(rounds, lambda said: status.update(f"Measuring: {said} …"))
-    plain = {name: value for name, value in asdict(found).items() if isinstance(value, float)}
-    rows = [(name.replace("_", " "), f"{value:.2f} s") for name, value in plain.items()]
-    rows += [(f"memory: {name}", f"{value:.0f} MB") for name, value in found.memory_mb.items()]
-    rows += [(f"CPU a minute: {name}", f"{value:.1f} s") for name, value in found.quiet_cpu_seconds_a_minute.items()]
-    answer(json, asdict(found), lambda: out.print(table(("", ""), rows)))
-
-
+app.command("store")(store_command)
+app.command("events")(events_command)
+app.command("start")(start_command)
 app.command("all")(all_command)
 
 
