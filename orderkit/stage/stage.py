@@ -24,6 +24,9 @@ from orderkit.store.stage import read_stage
 from orderkit.store.world import read_switches, set_switch
 
 logger = logging.getLogger(__name__)
+# Else warnings go to the presenter's terminal: of a pool whose server was killed, which is the show.
+for library in ("asyncpg", "temporalio"):
+    logging.getLogger(library).addHandler(logging.NullHandler())
 
 _AWAY: tuple[type[Exception], ...] = (*AWAY, OrderkitError)
 _LOOK_SECONDS = 0.2  # at the processes
@@ -182,7 +185,7 @@ class Stage:
                 logger.info("the orders cannot be read; trying again", exc_info=error)
                 self.trouble = "PostgreSQL is away; trying again"
             except Exception as error:
-                logger.warning("the orders cannot be read; trying again", exc_info=error)
+                logger.info("the orders cannot be read; trying again", exc_info=error)
                 self.trouble = f"the orders cannot be read ({type(error).__name__}); trying again"
             await self.tell()
             await asyncio.sleep(_GATHER_SECONDS)

@@ -66,6 +66,7 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
             browser.close()
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
+        assert "Traceback" not in log.read_text()
         assert processes_below(folder) == [] and not list(folder.glob("orderkit-stage-*"))
     finally:
         if process.poll() is None:
