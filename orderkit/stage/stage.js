@@ -58,13 +58,15 @@ function drawCard(card) {
   return element;
 }
 
+const byName = (one, other) => one.id.localeCompare(other.id, undefined, { numeric: true });
+
 function drawBoard() {
   const lanes = LANES.map((name) => [name, picture.orders.filter((order) => order.lane === name)]);
   const open = Math.max(...lanes.map(([name, cards]) => (name === "shipped" ? Math.min(cards.length, FEW + 1) : cards.length)));
   $("board").className = open <= FEW ? "few" : "some";
   $("board").style.gridTemplateColumns = lanes.map(([, cards]) => `minmax(0, ${cards.length > 10 ? 3 : cards.length ? 1.5 : 1}fr)`).join(" ");
   $("board").replaceChildren(...lanes.map(([name, cards]) => {
-    const shown = cards.slice(-MOST_CARDS);
+    const shown = cards.slice(-MOST_CARDS).sort(byName); // those that began together come in another order each time
     const head = make("h2", {}, make("span", { textContent: name }), make("span", { textContent: cards.length || "" }));
     const lane = make("section", { className: cards.length > SOME ? "lane many" : "lane" }, head, make("div", { className: "cards" }, ...shown.map(drawCard)));
     lane.dataset.lane = name;
