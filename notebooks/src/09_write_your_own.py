@@ -13,8 +13,10 @@
 
 # %%
 from orderkit.lab import Lab
+from orderkit.lessons.predictions import Predictions
 
 lab = await Lab.start()
+predictions = Predictions(lab.home, "09")
 lab
 
 # %% [markdown]
@@ -27,9 +29,12 @@ lab
 # An **activity** is a function that does something. A **workflow** is a class that says what is done when. The workflow
 # asks for the activity; it does not call it.
 #
-# **Predict.** You run the next cell. Which process will run this code later?
+# **Predict.** You run the cell of this workflow. Which process will run its code later?
 #
-# a) this notebook's kernel · b) Temporal's server · c) a new worker · d) the lab's worker, which also has the orders
+# a) this notebook's kernel · b) a new worker · c) Temporal's server
+
+# %%
+predictions.ask(1)
 
 
 # %%
@@ -50,8 +55,8 @@ class Tea:
 # %%
 lab.workers
 
-# %% [markdown]
-# **Explain.** c. `own-tea` has just started. It serves a **task queue** of its own, and ends with this kernel. Run the
+# %% [markdown] tags=["explain"]
+# **b.** `own-tea` has just started. It serves a **task queue** of its own, and ends with this kernel. Run the
 # cell again whenever you change it: a new worker takes the place of the old one.
 
 # %%
@@ -73,6 +78,9 @@ await lab.workflows.history("tea")
 #
 # a) only the one that reaches the internet · b) `random` and `datetime.now` · c) all four
 
+# %%
+predictions.ask(2)
+
 # %% tags=["raises-exception"]
 # %%workflow
 import random
@@ -91,8 +99,8 @@ class Lottery:
         return f"{drawn} at {datetime.now()}"
 
 
-# %% [markdown]
-# **Explain.** c. Chance and the clock answer differently the second time. A call to the outside would happen twice.
+# %% [markdown] tags=["explain"]
+# **c.** Chance and the clock answer differently the second time. A call to the outside would happen twice.
 # `time.sleep` stops the worker with all its workflows, and nobody remembers it when the worker dies; a timer of
 # `workflow.sleep` waits in Temporal's server.
 #
@@ -101,14 +109,18 @@ class Lottery:
 #
 # What an activity does is not replayed. All four lines are allowed there, and `time.sleep` in a function without
 # `async`.
-#
+
+# %% [markdown]
 # ## Round 3: without the check
 #
 # `%%workflow --unchecked` leaves it to Temporal itself.
 #
 # **Predict.** What becomes of this run?
 #
-# a) it fails · b) it draws a number, and nobody notices · c) it stands still
+# a) it stands still · b) it fails · c) it draws a number, and nobody notices
+
+# %%
+predictions.ask(3)
 
 # %%
 # %%workflow --unchecked
@@ -127,10 +139,11 @@ class Lottery:
 await lab.workflows.start("Lottery")
 await lab.workflows.wait("lottery")
 
-# %% [markdown]
-# **Explain.** c. The **sandbox**, in which the worker runs workflow code, refuses the call. For Temporal that is a bug
+# %% [markdown] tags=["explain"]
+# **a.** The **sandbox**, in which the worker runs workflow code, refuses the call. For Temporal that is a bug
 # in your code and no end of the workflow. So it tries the same step again and again, until somebody mends the code.
-#
+
+# %% [markdown]
 # Nothing is lost. Mend it, and the same run goes on:
 
 
@@ -156,7 +169,10 @@ await lab.workflows.wait("lottery")
 #
 # **Predict.** How many attempts of `heat` are in the history of this run?
 #
-# a) two, one for each pot · b) three · c) two, and one of them has the number 2
+# a) two, one for each pot · b) two, and one of them has the number 2 · c) three
+
+# %%
+predictions.ask(4)
 
 
 # %%
@@ -188,11 +204,12 @@ events[events["type"] == "ACTIVITY_TASK_SCHEDULED"][["id", "type", "name"]]
 # %%
 sorted(events[events["type"] == "ACTIVITY_TASK_STARTED"]["attempt"].astype(int))
 
-# %% [markdown]
-# **Explain.** c. Both were scheduled one right after the other (events 5 and 6), before either had ended: `gather`
+# %% [markdown] tags=["explain"]
+# **b.** Both were scheduled one right after the other (events 5 and 6), before either had ended: `gather`
 # awaits them together. Temporal tried the milk again after a second, which is its default. The history keeps the last
 # attempt, with its number.
-#
+
+# %% [markdown]
 # ## Round 5: a guest, a timer, and a change
 #
 # `Visit` waits for a signal, and not for ever: `wait_condition` takes a `timeout`.
@@ -230,16 +247,20 @@ await lab.workflows.wait("alone")
 # a) nothing, it was not needed · b) `TIMER_FIRED` · c) `TIMER_CANCELED`
 
 # %%
+predictions.ask(5)
+
+# %%
 await lab.workflows.signal("ada", "arrived", "ada")
 await lab.workflows.wait("ada")
 
 # %%
 await lab.workflows.history("ada")
 
-# %% [markdown]
-# **Explain.** c. Whoever waits with a timeout sets a timer, a line in the server's storage. Ada came first, so it was
+# %% [markdown] tags=["explain"]
+# **c.** Whoever waits with a timeout sets a timer, a line in the server's storage. Ada came first, so it was
 # cancelled.
-#
+
+# %% [markdown]
 # Now somebody waits while you change the code. A wait that gives up says what the run waits for:
 
 # %% tags=["raises-exception"]
@@ -249,7 +270,10 @@ await lab.workflows.wait("grace", within_seconds=1)
 # %% [markdown]
 # **Predict.** From now on `Visit` shall set the table and do no more. What happens to grace's run?
 #
-# a) it sets the table · b) it goes on as it began, and new runs set the table · c) the cell is refused
+# a) the cell is refused · b) it sets the table · c) it goes on as it began, and new runs set the table
+
+# %%
+predictions.ask("5b")
 
 
 # %% tags=["raises-exception"]
@@ -262,17 +286,20 @@ class Visit:
         return "the table is set"
 
 
-# %% [markdown]
-# **Explain.** c. In grace's history, the first thing that `Visit` did was to set a timer. The new code would do
+# %% [markdown] tags=["explain"]
+# **a.** In grace's history, the first thing that `Visit` did was to set a timer. The new code would do
 # something else there, so this history cannot be replayed with it. The cell tried that before it let the new worker
-# begin. The old code goes on for grace:
+# begin.
+
+# %% [markdown]
+# The old code goes on for grace:
 
 # %%
 await lab.workflows.signal("grace", "arrived", "grace")
 await lab.workflows.wait("grace")
 
 # %% [markdown]
-# Lesson 08 shows how code is changed while runs are open.
+# [Lesson 08](08_change_a_running_workflow.ipynb) shows how code is changed while runs are open.
 #
 # ## Exercise: a party
 #
@@ -337,6 +364,9 @@ from orderkit.lessons import lesson_09
 
 await lesson_09.party(lab)
 
+# %%
+predictions.score()
+
 # %% [markdown]
 # ## Recap
 #
@@ -346,4 +376,6 @@ await lesson_09.party(lab)
 # - A bug in workflow code fails nothing. The run stands still until the code is mended, and then goes on.
 # - `asyncio.gather` runs activities at the same time; `wait_condition` waits for a signal, with a timer if you like.
 #
-# Lesson [10](10_test_it.ipynb) tests what you have written. The files are kept: `lab.workflows.file("party")`.
+# The files are kept: `lab.workflows.file("party")`.
+#
+# **Next:** [10_test_it](10_test_it.ipynb): tests for what you have written.
