@@ -13,8 +13,10 @@
 
 # %%
 from orderkit.lab import Lab
+from orderkit.lessons.predictions import Predictions
 
 lab = await Lab.start()
+predictions = Predictions(lab.home, "10")
 lab
 
 # %% [markdown]
@@ -62,6 +64,9 @@ class Invoice:
 # a) six days · b) six seconds · c) about one second
 
 # %%
+predictions.ask(1)
+
+# %%
 # %%test invoice
 from invoice import Invoice, send
 
@@ -74,11 +79,12 @@ async def test_nobody_pays(server):
     assert await server.get_current_time() - began > timedelta(days=6)
 
 
-# %% [markdown]
-# **Explain.** c. While all that happens is that a timer runs, this server sets its clock forward to the timer's end.
+# %% [markdown] tags=["explain"]
+# **c.** While all that happens is that a timer runs, this server sets its clock forward to the timer's end.
 # The workflow does not notice: it has its time from the server. That is one more reason why workflow code may not ask
 # the machine's clock.
-#
+
+# %% [markdown]
 # ## Round 2: a letter that is never sent
 #
 # A test sends no letters. So it gives the worker another function **under the same name**: what Temporal asks for is
@@ -87,6 +93,9 @@ async def test_nobody_pays(server):
 # **Predict.** Ada pays on the second day. Which letters were sent?
 #
 # a) the invoice · b) the invoice and the reminder · c) none
+
+# %%
+predictions.ask(2)
 
 # %%
 # %%test invoice
@@ -109,9 +118,10 @@ async def test_who_pays_on_the_second_day_is_not_reminded(server):
     assert letters == ["invoice for ada"]
 
 
+# %% [markdown] tags=["explain"]
+# **a.** `server.sleep` sets the clock forward by a day. Here you play the customer, and time is yours.
+
 # %% [markdown]
-# **Explain.** a. `server.sleep` sets the clock forward by a day. Here you play the customer, and time is yours.
-#
 # ## Round 3: the lost answer
 #
 # Lesson 05 had the meanest fault: the deed was done, and its answer got lost. A test has that in two lines.
@@ -119,6 +129,9 @@ async def test_who_pays_on_the_second_day_is_not_reminded(server):
 # **Predict.** How many invoices does ada get?
 #
 # a) none, the run fails · b) one · c) two
+
+# %%
+predictions.ask(3)
 
 # %%
 # %%test lost
@@ -140,11 +153,12 @@ async def test_a_lost_answer_sends_no_second_invoice(server):
     assert letters == ["invoice for ada", "reminder for ada"]
 
 
-# %% [markdown]
-# **Explain.** c. The test is red, and it is right: it has found a bug before a customer did. An activity that is tried
+# %% [markdown] tags=["explain"]
+# **c.** The test is red, and it is right: it has found a bug before a customer did. An activity that is tried
 # again does its deed again. The remedy is lesson 05's: an idempotency key, here the letter and the run's id, and a post
 # office that does each key once.
-#
+
+# %% [markdown]
 # ## Round 4: a history as a test
 #
 # This run really took place, on the lab's server. We keep its history as a file.
@@ -174,6 +188,9 @@ async def test_a_run_of_yesterday_replays():
 #
 # a) green, since the result is the same · b) red · c) it waits for an hour
 
+# %%
+predictions.ask(4)
+
 
 # %%
 # %%workflow
@@ -195,13 +212,14 @@ class Invoice:
 report = await lab.tests.run("history")
 report.results[0].outcome, "Nondeterminism" in report.results[0].message
 
-# %% [markdown]
-# **Explain.** b. The replay starts no timer and sends no letter. It only compares what the code wants with what the
+# %% [markdown] tags=["explain"]
+# **b.** The replay starts no timer and sends no letter. It only compares what the code wants with what the
 # history has, and here the code wants a timer where the history has an activity.
 #
 # So a handful of kept histories is the cheapest test that a workflow can have. Ours are in `tests/workflows/histories`,
 # and each change of `OrderWorkflow` must replay them.
-#
+
+# %% [markdown]
 # ## Round 5: the museum
 #
 # Why did nobody find the museum's bugs? In the quiet case each exhibit works. A test needs the fault, and must look at
@@ -214,6 +232,9 @@ report.results[0].outcome, "Nondeterminism" in report.results[0].message
 #
 # a) both, a declined card is an error · b) the exhibit's · c) none, nothing raises an error
 
+# %%
+predictions.ask(5)
+
 
 # %%
 # %%test tea
@@ -222,10 +243,11 @@ async def test_who_has_not_paid_gets_nothing(shop):
     assert ("charge" in visit.ledger) == ("dispatch" in visit.ledger)
 
 
-# %% [markdown]
-# **Explain.** b. The ledger says what really happened, to both sides: there is a `dispatch` and no `charge`. The test
+# %% [markdown] tags=["explain"]
+# **b.** The ledger says what really happened, to both sides: there is a `dispatch` and no `charge`. The test
 # knows nothing of `except Exception`, and would find the next bug of that kind, too.
-#
+
+# %% [markdown]
 # ## Exercise: three more
 #
 # Write a test for each of these exhibits: `polite-cancel` (who cancels gets the money back), `hasty-clerk` (nobody pays
@@ -268,6 +290,9 @@ from orderkit.lessons.museum import finding_tests
 
 source(finding_tests)
 
+# %%
+predictions.score()
+
 # %% [markdown]
 # ## Recap
 #
@@ -278,3 +303,5 @@ source(finding_tests)
 # - Assert what must be true for a customer. Look at the ledger, not at the code.
 #
 # The files are kept: `lab.workflows.file("invoice")`.
+#
+# **Next:** [11_under_load](11_under_load.ipynb): what happens when there is too much to do.
