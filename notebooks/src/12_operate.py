@@ -13,8 +13,10 @@
 
 # %%
 from orderkit.lab import Lab
+from orderkit.lessons.predictions import Predictions
 
 lab = await Lab.start()
+predictions = Predictions(lab.home, "12")
 lab
 
 # %% [markdown]
@@ -34,6 +36,9 @@ await lab.metrics("orderkit_workers")
 # **Predict.** How many failures do the metrics show: of orders, and of attempts?
 #
 # a) 1 and 1 · b) 1 and 5 · c) 2 and 5
+
+# %%
+predictions.ask(1)
 
 # %%
 from orderkit.lessons.lesson_12 import ended_orders
@@ -59,14 +64,15 @@ await lab.failures("sofa", "chair", "stool")
 # %%
 await lab.charts.failures("sofa", "chair", "stool")
 
-# %% [markdown]
-# **Explain.** b. One order failed, and five attempts. Four of every five of those nobody noticed: *chair* shipped, a
+# %% [markdown] tags=["explain"]
+# **b.** One order failed, and five attempts. Four of every five of those nobody noticed: *chair* shipped, a
 # few seconds later.
 #
 # So there are two questions, and each has its number. *Does a customer notice?* Look at orders: how they ended, and
 # whether in time. An alert belongs here. *Why?* Look at attempts: which step, which error. In a terminal that is
 # `orderkit failures`. An alert on every failed attempt would wake you for nothing, and soon nobody would look at it.
-#
+
+# %% [markdown]
 # ## Round 2: an alert
 #
 # This is a rule of `deploy/prometheus/rules.yml`:
@@ -91,8 +97,11 @@ await firing(lab)
 #
 # **Predict.** What does the customer see, and what do you?
 #
-# a) an error, and no alert · b) the order is taken, and the alert `OrderkitNoWorker` · c) the order is taken, and an
-# alert once its deadline has passed
+# a) an error, and no alert · b) the order is taken, and an alert once its deadline has passed · c) the order is taken,
+# and the alert `OrderkitNoWorker`
+
+# %%
+predictions.ask(2)
 
 # %%
 await lab.workers.stop()
@@ -102,11 +111,12 @@ await firing(lab, until="OrderkitNoWorker")
 # %%
 (await lab.orders.status("rug")).state
 
-# %% [markdown]
-# **Explain.** b. The API takes the order, since Temporal keeps it. The customer sees nothing wrong yet. The alert
+# %% [markdown] tags=["explain"]
+# **c.** The API takes the order, since Temporal keeps it. The customer sees nothing wrong yet. The alert
 # speaks of the **cause**, and before anybody is late. An alert on missed deadlines exists too
 # (`OrderkitDeadlineMissed`): it tells you that customers were hurt, whatever the cause was.
-#
+
+# %% [markdown]
 # An alert says *that*. `orderkit doctor` says *what* and *what to do*:
 
 # %%
@@ -133,8 +143,11 @@ logs[logs["message"].str.startswith("worker ")][["program", "message"]].tail(2)
 #
 # **Predict.** Which alert tells you?
 #
-# a) none, Temporal shows the workflow as terminated · b) one for orders that are open after their deadline · c)
-# `OrderkitNoWorker`
+# a) one for orders that are open after their deadline · b) `OrderkitNoWorker` · c) none, Temporal shows the workflow as
+# terminated
+
+# %%
+predictions.ask(3)
 
 # %%
 from orderkit.lessons.lesson_12 import reconcile_schedule
@@ -147,11 +160,12 @@ client = await lab.connect_temporal()
 await client.get_workflow_handle(lamp.workflow_id).terminate("a slip of the hand")
 await firing(lab, until="OrderkitOrdersStranded")
 
-# %% [markdown]
-# **Explain.** b. The rule does not ask about the schedule. It asks what the schedule is *for*: is any order open
+# %% [markdown] tags=["explain"]
+# **a.** The rule does not ask about the schedule. It asks what the schedule is *for*: is any order open
 # after its deadline? So it also fires when the schedule runs and fails, or when nobody ever made it. In the real rule
 # it says `for: 3m`: the schedule gets three tries before anybody is woken.
-#
+
+# %% [markdown]
 # Doctor knows the cause:
 
 # %%
@@ -180,6 +194,9 @@ await firing(lab, until="none")
 # a) both know both · b) the database knows *desk* only, Temporal both · c) both know *desk* only
 
 # %%
+predictions.ask(4)
+
+# %%
 from orderkit.lessons.lesson_12 import back_up, read_back
 
 await lab.orders.start("desk", review="none")
@@ -192,8 +209,8 @@ backup
 # %% tags=["kills-a-server"]
 await read_back(lab, backup, "desk", "shelf")
 
-# %% [markdown]
-# **Explain.** b. The backup is one moment of **our** database. Temporal keeps its histories in a database of its own,
+# %% [markdown] tags=["explain"]
+# **b.** The backup is one moment of **our** database. Temporal keeps its histories in a database of its own,
 # which whoever runs Temporal backs up. After a restore the two do not agree:
 #
 # - *Ended before the backup* (desk): both agree, and the audit has no findings.
@@ -204,7 +221,8 @@ await read_back(lab, backup, "desk", "shelf")
 # The last two are the price of a backup's age. `orderkit db archive FOLDER` makes it small: it keeps every change,
 # and `orderkit db restore FOLDER --until TIME` goes back to any second, for example the one before a table was
 # dropped.
-#
+
+# %% [markdown]
 # ## Exercise
 #
 # A drill. The next cell breaks something. Find out which alert fires, find the cause, and mend it, so that *bell*
@@ -226,6 +244,9 @@ await lab.orders.wait("bell", within_seconds=60)
 from orderkit.lessons.lesson_12 import mended
 
 await mended(lab)
+
+# %%
+predictions.score()
 
 # %% [markdown]
 # ## Recap

@@ -30,7 +30,7 @@ _FOLDER = "predictions"
 class Prediction:
     """One choice; `right` is the verdict."""
 
-    lesson: str  # "00" … "11"
+    lesson: str  # "00" … "12"
     round: str  # "1", or an exhibit's name in the museum
     choice: str  # a, b or c
     right: bool
