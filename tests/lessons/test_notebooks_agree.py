@@ -6,7 +6,6 @@ import re
 import statistics
 import subprocess
 import sys
-from itertools import pairwise
 from pathlib import Path
 
 import jupytext
@@ -18,24 +17,12 @@ from orderkit.lessons.questions import ANSWERS, CHOICES
 FOLDER = Path(__file__).parents[2] / "notebooks"
 sys.path.insert(0, str(FOLDER))
 SOURCES = sorted((FOLDER / "src").glob("*.py"))
-ASKING = [path for path in SOURCES if path.name[:2] in ANSWERS]  # they have buttons under their questions
-TELLING = [path for path in SOURCES if path not in ASKING]  # not yet
 
 from build import compose  # noqa: E402
 
 
 @pytest.fixture(params=SOURCES, ids=lambda path: path.stem)
 def lesson(request: pytest.FixtureRequest) -> NotebookNode:
-    return jupytext.read(request.param, fmt="py:percent")
-
-
-@pytest.fixture(params=ASKING, ids=lambda path: path.stem)
-def asking(request: pytest.FixtureRequest) -> NotebookNode:
-    return jupytext.read(request.param, fmt="py:percent")
-
-
-@pytest.fixture(params=TELLING, ids=lambda path: path.stem)
-def telling(request: pytest.FixtureRequest) -> NotebookNode:
     return jupytext.read(request.param, fmt="py:percent")
 
 
@@ -82,18 +69,18 @@ def test_lesson_opens_with_goals_and_closes_with_a_recap(lesson: NotebookNode) -
     assert lesson.cells[-1].source.startswith("## Recap")
 
 
-def test_lesson_has_rounds_with_predictions(asking: NotebookNode) -> None:
-    text = "\n".join(cell.source for cell in asking.cells)
+def test_lesson_has_rounds_with_predictions(lesson: NotebookNode) -> None:
+    text = "\n".join(cell.source for cell in lesson.cells)
     rounds = re.split(r"^## ", text, flags=re.MULTILINE)
     rounds = [each for each in rounds if each.startswith("Round ")]
     assert 3 <= len(rounds) <= 5
     assert all("**Predict.**" in each and "predictions.ask(" in each for each in rounds)
 
 
-def test_each_round_is_predicted_run_and_explained(asking: NotebookNode) -> None:
+def test_each_round_is_predicted_run_and_explained(lesson: NotebookNode) -> None:
     """What answers a question is folded, and something is run before it is opened."""
     parts = []
-    for cell in asking.cells:
+    for cell in lesson.cells:
         if cell.cell_type == "code":
             parts.append("ask" if "ask" in cell.source and is_prediction(cell) else "run")
         elif "explain" in tags_of(cell):
@@ -105,19 +92,10 @@ def test_each_round_is_predicted_run_and_explained(asking: NotebookNode) -> None
     assert re.fullmatch(r"((run|predict (run )?ask( run)+ explain) ?)+", course), course
 
 
-def test_rounds_without_buttons_are_predicted_run_and_explained(telling: NotebookNode) -> None:
-    parts = []
-    for cell in telling.cells:
-        said = re.findall(r"\*\*(Predict|Explain)\.\*\*", cell.source) if cell.cell_type == "markdown" else ["run"]
-        parts.append(" ".join(said))
-    course = " ".join(filter(None, parts))
-    assert re.fullmatch(r"((run|Explain|Predict( run)+ Explain) ?)+", course), course
-
-
-def test_questions_have_their_right_answer_in_the_package_and_in_the_explanation(asking: NotebookNode) -> None:
-    number = number_of(asking)
+def test_questions_have_their_right_answer_in_the_package_and_in_the_explanation(lesson: NotebookNode) -> None:
+    number = number_of(lesson)
     asked, told, question = [], [], ""
-    for cell in asking.cells:
+    for cell in lesson.cells:
         if "**Predict.**" in cell.source:
             question = cell.source.partition("**Predict.**")[2]
         if match := re.fullmatch(r"predictions\.ask\(\"?(.+?)\"?\)", cell.source):
@@ -126,18 +104,18 @@ def test_questions_have_their_right_answer_in_the_package_and_in_the_explanation
         if "explain" in tags_of(cell):
             told += re.findall(r"\A\*\*([a-z])\.\*\* ", cell.source)
     assert dict(zip(asked, told, strict=True)) == ANSWERS[number]
-    assert f'Predictions(lab.home, "{number}")' in "".join(cell.source for cell in asking.cells)
-    assert asking.cells[-2].source == "predictions.score()" or "museum.answers" in asking.cells[-2].source
+    assert f'Predictions(lab.home, "{number}")' in "".join(cell.source for cell in lesson.cells)
+    assert lesson.cells[-2].source == "predictions.score()" or "museum.answers" in lesson.cells[-2].source
 
 
-def test_no_answer_is_always_the_same_letter(asking: NotebookNode) -> None:
-    assert len(set(ANSWERS[number_of(asking)].values())) == len(CHOICES)
+def test_no_answer_is_always_the_same_letter(lesson: NotebookNode) -> None:
+    assert len(set(ANSWERS[number_of(lesson)].values())) == len(CHOICES)
 
 
-def test_explanations_are_folded_in_the_notebook(asking: NotebookNode) -> None:
-    source = next(path for path in SOURCES if path.name.startswith(number_of(asking)))
+def test_explanations_are_folded_in_the_notebook(lesson: NotebookNode) -> None:
+    source = next(path for path in SOURCES if path.name.startswith(number_of(lesson)))
     built = compose(source, solved=False)
-    for cell, written in zip(built.cells, asking.cells, strict=True):
+    for cell, written in zip(built.cells, lesson.cells, strict=True):
         if "explain" in tags_of(written):
             assert cell.source.startswith("<details>\n<summary><b>Explain</b></summary>\n\n**")
             assert cell.source.endswith("\n\n</details>")
@@ -152,23 +130,17 @@ def test_lesson_defines_nothing(lesson: NotebookNode) -> None:
             assert not re.search(r"^\s*(async )?(def|class) ", cell.source, re.MULTILINE), cell.source
 
 
-def test_ignored_output_has_its_reason_for_authors_only(asking: NotebookNode) -> None:
-    for cell in asking.cells:
+def test_ignored_output_has_its_reason_for_authors_only(lesson: NotebookNode) -> None:
+    for cell in lesson.cells:
         assert bool(cell.metadata.get("why")) == ("nbval-ignore-output" in tags_of(cell)), cell.source
         assert "compare it" not in cell.source
         assert "test of this notebook" not in " ".join(cell.source.split())
 
 
-def test_ignored_output_without_buttons_has_its_reason_in_the_cell_above(telling: NotebookNode) -> None:
-    for above, cell in pairwise(telling.cells):
-        if "nbval-ignore-output" in tags_of(cell):
-            assert "not compare" in " ".join(above.source.split()), cell.source
-
-
-def test_next_is_a_link_once_that_lesson_is_there(asking: NotebookNode) -> None:
-    number = int(number_of(asking))
+def test_next_is_a_link_once_that_lesson_is_there(lesson: NotebookNode) -> None:
+    number = int(number_of(lesson))
     for source in (FOLDER / "src").glob(f"{number + 1:02}_*.py"):
-        assert f"**Next:** [{source.stem}]({source.stem}.ipynb)" in asking.cells[-1].source
+        assert f"**Next:** [{source.stem}]({source.stem}.ipynb)" in lesson.cells[-1].source
 
 
 def test_links_lead_somewhere(lesson: NotebookNode) -> None:
