@@ -55,9 +55,9 @@ times = {name: run.report.percentiles["p50"] for name, run in (("alone", alone),
 # promises p99, not the average.
 
 # %% [markdown]
-# The next table is different on each machine and each time, so the test of this notebook does not compare it:
+# The next table is different on each machine and each time:
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["nbval-ignore-output"] why="seconds differ from run to run"
 from orderkit.lessons.lesson_11 import compare
 
 compare(alone=alone, together=together)
@@ -66,6 +66,13 @@ compare(alone=alone, together=together)
 # ## Round 2: sixty orders
 #
 # Now sixty, 20 of them open at any time. It takes 8 to 30 seconds; the bar shows how far it is.
+#
+# **Predict.** If you offered all 60 at the same time, what would become of the throughput, the orders a second?
+#
+# a) it stays as it is · b) it becomes three times as high · c) it falls to a third
+
+# %%
+predictions.ask(2)
 
 # %%
 many = await lab.load("cup", orders=60, concurrency=20)
@@ -74,13 +81,14 @@ many
 # %%
 await lab.charts.load(*many.orders)
 
+# %% [markdown] tags=["explain"]
+# **a.** Above is the throughput: at first orders start faster than they end, then one starts when another one ends.
+# Below is each order, with its latency.
+#
+# If you offer more, the upper line stays where it is, and the lower one rises. Where the upper line stays flat is the
+# **limit** of this machine. More load does not move it. Try it: `concurrency=60`.
+
 # %% [markdown]
-# Above is the throughput: at first orders start faster than they end, then one starts when another one ends. Below is
-# each order, with its latency.
-#
-# If you offer more, for example 60 at a time, the upper line stays where it is, and the lower one rises. Where the
-# upper line stays flat is the **limit** of this machine. More load does not move it.
-#
 # ## Round 3: a worker that takes all it can get
 #
 # Our worker takes few attempts at a time: two for each processor (`ORDERKIT_WORKER_SLOTS`). The rest waits in
@@ -110,15 +118,15 @@ greedy
 
 # %% [markdown]
 # 120 attempts are needed, six for each order. How many there were depends on your machine: a fast one bears 20 orders
-# at once, and then both lines are alike. So nobody compares this:
+# at once, and then both lines are alike:
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["nbval-ignore-output"] why="how many attempts are late depends on the machine"
 compare(slots_few=modest, slots_1000=greedy)
 
 # %% [markdown] tags=["explain"]
-# **c**, as soon as the machine has more than it can do. Temporal counts an attempt's time from the moment at which a
-# worker **takes** it. Who takes 1,000 attempts at once and can do four is late with all of them. Each late attempt is
-# tried again, which is more work for a machine that had too much. Overload feeds itself.
+# **c.** That is so as soon as the machine has more than it can do. Temporal counts an attempt's time from the moment at
+# which a worker **takes** it. A worker that takes 1,000 attempts at once and can do four is late with all of them. Each
+# late attempt is tried again, which is more work for a machine that had too much. Overload feeds itself.
 #
 # What waits in the task queue costs no attempt. To leave it there is called **backpressure**: a worker asks for work
 # when it can do it. With 300 orders at once on two processors, a greedy worker needed 9,183 attempts, a modest one
@@ -182,13 +190,13 @@ two
 # %% [markdown]
 # Both had their share. And this is what it brought, on your machine:
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["nbval-ignore-output"] why="seconds differ from run to run"
 compare(one_worker=many, two_workers=two)
 
 # %% [markdown] tags=["explain"]
-# **c**, on most laptops. Temporal's server, PostgreSQL and the workers share the same processors, and of an order's
-# time on the processor the worker takes less than a third; the server takes most (`docs/performance.md`). A second
-# worker helps where the **worker** is the limit: on another machine, or when it computes. Measure what is busy before
+# **c.** So it is on most laptops. Temporal's server, PostgreSQL and the workers share the same processors. The worker
+# takes less than a third of an order's time there, and the server most of it (`docs/performance.md`). A second worker
+# helps where the **worker** is the limit: on another machine, or when it computes. Measure what is busy before
 # you add more of it.
 #
 # A second worker has another use: if one dies, the other one goes on.
@@ -220,6 +228,8 @@ await waited_for_workers(lab)
 
 # %%
 await lab.workers.start(1)
+
+# %%
 predictions.score()
 
 # %% [markdown]
