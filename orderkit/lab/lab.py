@@ -25,7 +25,7 @@ from orderkit.lab.tables import Tables
 from orderkit.lab.tests import Tests
 from orderkit.lab.workflows import Workflows
 from orderkit.stack.controls import ServerControl, WorkerControl
-from orderkit.stack.programs import PROGRAMS
+from orderkit.stack.programs import PROGRAMS, is_spare
 from orderkit.stack.stack import Stack, find_stack
 from orderkit.stack.target import Place, Target, find_place
 
@@ -252,7 +252,11 @@ class Lab:
             known, extra = self._stack.supervisor.processes(), self.workers.extra
         except LabError:
             return {"the lab": "stopped; start it: lab = await Lab.start()"}
-        shown = sorted((PROGRAMS.index(name.partition("-")[0]), name) for name in known if known[name].started_at)
+        shown = sorted(
+            (PROGRAMS.index(name.partition("-")[0]), name)
+            for name in known
+            if known[name].started_at and not is_spare(name, known[name].state)
+        )
         states = self._stack.elsewhere.states() if self._stack.elsewhere else {}
         states |= {name: known[name].state for _, name in shown}
         return {name: "running" if state == "starting" else state for name, state in states.items()} | dict.fromkeys(

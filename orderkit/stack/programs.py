@@ -149,3 +149,8 @@ def _section(program: Program, priority: int) -> Mapping[str, str]:
         "stdout_logfile_backups": "2",
     }
     return section | ({"user": program.user} if program.user else {})
+
+
+def is_spare(program: str, state: str) -> bool:
+    """Whether it is a second worker that was stopped again: nothing is missing without it."""
+    return program.startswith("worker-") and program != "worker-0" and state == "stopped"

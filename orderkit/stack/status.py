@@ -11,6 +11,7 @@ import psutil
 from orderkit.errors import LabError, OrderkitError
 from orderkit.stack.elsewhere import FOLDER
 from orderkit.stack.processes import label, memory_mb, processes_of
+from orderkit.stack.programs import is_spare
 from orderkit.stack.stack import Stack, find_stack
 from orderkit.stack.supervision import RUNNING
 from orderkit.stack.target import find_place
@@ -69,6 +70,8 @@ def comes_back(dependency: str) -> bool:
 def _supervised(stack: Stack) -> list[ProgramStatus]:
     rows = [_row("supervisord", "running", stack.supervisor.pid(), ""), *_elsewhere(stack)]
     for info in stack.supervisor.processes().values():
+        if is_spare(info.name, info.state):
+            continue
         if info.started_at or info.name in ("postgres", "temporal", "api", "worker-0"):
             state = "paused" if _is_paused(info.pid) else info.state
             url = stack.metrics_url(info.pid) if info.name.startswith("worker-") else _url(stack, info.name)

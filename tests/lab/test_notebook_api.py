@@ -23,6 +23,7 @@ from orderkit.lab.numbering import plan_of
 from orderkit.lessons import lesson_00, verdicts
 from orderkit.stack.lifecycle import down, up
 from orderkit.stack.stack import Stack
+from orderkit.stack.status import status
 from orderkit.stack.target import Target
 
 
@@ -230,6 +231,16 @@ async def test_lab_says_what_runs_and_what_is_wrong(lab: Lab) -> None:
     report = await lab.doctor()
     assert list(report.columns) == ["ok", "check", "found", "what to do"]
     assert "✖" not in report["ok"].tolist()
+
+
+async def test_a_second_worker_that_was_stopped_again_is_not_missed(lab: Lab, stack: Stack) -> None:
+    before = repr(lab)
+    await lab.workers.start(2)
+    assert "worker-1 running" in repr(lab)
+    await lab.workers.start(1)
+    assert repr(lab) == before
+    rows = {row.name: row.state for row in status(stack.home)}
+    assert "worker-1" not in rows and set(rows.values()) == {"running"}
 
 
 async def test_lab_of_a_target_without_a_stack_is_only_connected_to(stack: Stack) -> None:
