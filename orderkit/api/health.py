@@ -3,7 +3,7 @@
 Live workers are told by their heartbeats (ListWorkers), which our workers send every second. The pollers that
 DescribeTaskQueue lists cannot tell: an idle worker polls once a minute, and a killed one stays listed for five.
 A worker counts while its heartbeats keep arriving, by this process's own clock, and say that it runs. Its first one
-comes after a second; until a queue has any, one who polled since the last look counts.
+comes after a second or two; until a queue has any, a worker that polled in the last three seconds counts.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ _RPC = timedelta(seconds=1.5)
 _MISSED_HEARTBEATS = 2.0
 _SLACK_SECONDS = 1.0
 _UNKNOWN_INTERVAL_SECONDS = 2.0  # until the second heartbeat tells; ours comes after one second
+_FIRST_HEARTBEAT_SECONDS = 3.0  # a worker that has just polled has sent its first one by then, and the list has it
 
 
 class WorkerRoll:
@@ -64,22 +65,27 @@ class WorkerRoll:
 
 
 class PollRoll:
-    """Who asked a queue for tasks between two looks at it."""
+    """Which workers have just asked a queue for tasks: they count until their first heartbeats can have come."""
 
     def __init__(self) -> None:
         self._last_polls: dict[str, dict[str, int]] = {}  # queue: {poller: its last poll, in the server's nanoseconds}
+        self._seen_at: dict[str, dict[str, float]] = {}  # queue: {poller: when we saw that it had just polled}
 
-    def fresh(self, queue: str, polls: dict[str, int], wall: float) -> int:
-        """How many polled since the last look. At the first look, in the last seconds by our clock."""
+    def fresh(self, queue: str, polls: dict[str, int], wall: float, monotonic: float) -> int:
+        """How many polled a moment ago: since the last look, or, at the first one, within seconds by our clock."""
         before = self._last_polls.get(queue)
         self._last_polls[queue] = polls
-        if before is None:
-            return sum(wall - at / 1e9 <= _UNKNOWN_INTERVAL_SECONDS for at in polls.values())
-        return sum(before.get(poller) != at for poller, at in polls.items())
+        seen_at = self._seen_at.setdefault(queue, {})
+        for poller, at in polls.items():
+            polled = wall - at / 1e9 <= _UNKNOWN_INTERVAL_SECONDS if before is None else before.get(poller) != at
+            if polled:
+                seen_at[poller] = monotonic
+        return sum(monotonic - at <= _FIRST_HEARTBEAT_SECONDS for at in seen_at.values())
 
     def forget(self, queue: str) -> None:
         """Heartbeats tell of this queue: what it was like before must not bring a dead worker back."""
         self._last_polls.pop(queue, None)
+        self._seen_at.pop(queue, None)
 
 
 def _patience_seconds(beat: WorkerHeartbeat) -> float:
@@ -138,7 +144,9 @@ class HealthMonitor:
                 if heard:
                     self._polls.forget(queue)
                 else:
-                    alive[queue] = self._polls.fresh(queue, await _last_polls(client, queue), time.time())
+                    alive[queue] = self._polls.fresh(
+                        queue, await _last_polls(client, queue), time.time(), time.monotonic()
+                    )
         except DependencyUnavailable as error:
             return _away(str(error)), dict.fromkeys((ORDER_QUEUE, SHIPPING_QUEUE), 0)
         except RPCError as error:

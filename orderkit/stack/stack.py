@@ -165,8 +165,9 @@ class Stack:
         if not restart:
             process.suspend()  # so that it cannot react to the stop request
             self.supervisor.stop(program)
-        children = process.children(recursive=True) if process.is_running() else []
+        children: list[psutil.Process] = []
         with suppress(psutil.NoSuchProcess):  # supervisord's own stop may have been quicker
+            children = process.children(recursive=True)
             process.kill()
         wake(children)  # a paused backend of PostgreSQL would hold the shared memory, and no new one could start
         if wait_gone([process], 5):

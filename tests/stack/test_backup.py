@@ -130,7 +130,7 @@ async def test_a_server_elsewhere_by_its_url_and_orders_are_not_lost_by_mistake(
 def test_what_is_no_backup_changes_nothing(fresh: Stack, tmp_path: Path) -> None:
     junk = tmp_path / "junk"
     junk.write_text("PGDMP no")
-    assert "no backup" in refused(fresh.home, "db", "restore", "--replace", str(junk))
+    assert "was not written by orderkit db backup" in refused(fresh.home, "db", "restore", "--replace", str(junk))
     assert "no backup" in refused(fresh.home, "db", "restore", "--replace", str(tmp_path / "missing"))
     assert "cannot be written" in refused(fresh.home, "db", "backup", str(tmp_path / "no" / "folder"))
     assert orderkit(fresh.home, "order", "list", "--limit", "1")["orders"]

@@ -145,7 +145,7 @@ def test_own_lab_of_the_folder_is_left_alone(theirs: Servers, tmp_path: Path) ->
         shell.answer("down")
         stack = find_stack(own)
         assert stack and stack.pid("postgres") == postgres
-        with pytest.raises(LabError, match="has servers of its own"):
+        with pytest.raises(LabError, match="has its own servers"):
             up(own, elsewhere=Elsewhere.from_environment(theirs.variables))
     finally:
         down(own)
@@ -181,7 +181,7 @@ async def test_server_elsewhere_is_not_killed_and_it_is_said_why(
     assert theirs.password not in told
     assert theirs.pids() == before
     assert repr(getattr(lab, name)).startswith(f"{name}: running, at ")
-    with pytest.raises(LabError, match="only who runs it"):
+    with pytest.raises(LabError, match="only its administrator"):
         lab._own_stack().superuser_url()
 
 

@@ -91,7 +91,8 @@ async def test_lab_says_where_it_is_when_every_usual_port_is_taken(stack: Stack,
     for name, port in PREFERRED.items():
         assert asdict(stack.ports)[name] != port
         assert any(str(port) in notice and str(asdict(stack.ports)[name]) in notice for notice in stack.notices)
-    assert (await orderkit.health()).status == "ok"
+    health = await orderkit.health()
+    assert health.status == "ok", health
     async with httpx.AsyncClient(trust_env=False) as http:
         assert (await http.get(stack.ui_url)).status_code == 200
         assert (await http.get(f"{stack.api_url}/docs")).status_code == 200
