@@ -205,7 +205,7 @@ async def test_check_says_what_is_wrong_and_what_would_be_right(lab: Lab) -> Non
     await lab.orders.start("plain", review="none", faults="charge=error,ok")
     await lab.orders.wait("plain")
     told = repr(await lesson_00.two_failed_charges(lab, "plain"))
-    assert "✖ charge had 2 attempts, and 1 failed; make it fail twice, then go through" in told
+    assert "✖ charge had 2 attempts, and 1 failed; it should fail twice, then succeed" in told
     assert "✖ Temporal's history says that attempt 2 of charge was its last; it should be attempt 3" in told
 
 
