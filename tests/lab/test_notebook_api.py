@@ -258,13 +258,13 @@ async def test_lab_of_a_target_without_a_stack_is_only_connected_to(stack: Stack
 
 async def test_server_that_is_killed_stays_away_as_long_as_it_is_told(lab: Lab) -> None:
     """A timer that is due meanwhile fires when Temporal is back."""
-    await lab.orders.start("away", review_seconds=0.3, deadline=60)
+    await lab.orders.start("away", review_seconds=1, deadline=60)
     await lab.orders.wait("away", until="in_review")
-    await lab.temporal.kill(away_seconds=1.5)
+    await lab.temporal.kill(away_seconds=3)
     assert (await lab.orders.wait("away")).state == "shipped"
     history = await lab.orders.history("away", full=True)
     started, fired = history[history["type"].isin(["TIMER_STARTED", "TIMER_FIRED"]) & (history["name"] == "2")]["ts"]
-    assert (fired - started).total_seconds() > 1
+    assert (fired - started).total_seconds() > 2
 
 
 async def test_exercise_of_lesson_00(another_notebook: Lab) -> None:
