@@ -32,6 +32,8 @@ async def load(stack: Stack, *options: str) -> asyncio.subprocess.Process:
         env=inherited_environment() | {"ORDERKIT_HOME": str(stack.home)},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
+        # What a shell starts in the background ignores Ctrl-C, and so would its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
 
 
