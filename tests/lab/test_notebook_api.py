@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from support.shop import until
 from temporalio import workflow
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
@@ -260,6 +261,12 @@ async def test_server_that_is_killed_stays_away_as_long_as_it_is_told(lab: Lab) 
     """A timer that is due meanwhile fires when Temporal is back."""
     await lab.orders.start("away", review_seconds=1, deadline=60)
     await lab.orders.wait("away", until="in_review")
+
+    async def timer_has_started() -> bool:
+        history = await lab.orders.history("away", full=True)
+        return bool(((history["type"] == "TIMER_STARTED") & (history["name"] == "2")).any())
+
+    await until(timer_has_started, "the review's timer runs")
     await lab.temporal.kill(away_seconds=3)
     assert (await lab.orders.wait("away")).state == "shipped"
     history = await lab.orders.history("away", full=True)
