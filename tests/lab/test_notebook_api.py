@@ -1,4 +1,7 @@
-"""What notebooks hold in their hand, on a whole lab: orders by name, waits that explain themselves, levers, checks."""
+"""What notebooks hold in their hand, on a whole lab: orders by name, waits that explain themselves, controls, checks.
+
+One file, though long: its tests share one lab.
+"""
 
 from __future__ import annotations
 
