@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from types import SimpleNamespace
 
 from support.shop import ROOMY, Shop
-from temporalio.worker import SlotReserveContext
+from temporalio.worker import SlotPermit, SlotReleaseContext, SlotReserveContext
 
 from orderkit.core.faults import FaultPlan
 from orderkit.core.messages import CancelOrder
@@ -19,23 +20,51 @@ from orderkit.worker.slots import WorkingSlots
 ANY: SlotReserveContext = None  # type: ignore[assignment]
 
 
+def use(slots: WorkingSlots, permit: SlotPermit) -> None:
+    slots.mark_slot_used(SimpleNamespace(permit=permit))  # type: ignore[arg-type]
+
+
+def release(slots: WorkingSlots, permit: SlotPermit | None) -> None:
+    assert permit is not None
+    slots.release_slot(SlotReleaseContext(slot_info=None, permit=permit))
+
+
 async def test_a_slot_is_free_again_when_its_attempt_ends_or_waits() -> None:
     slots = WorkingSlots(working=2, most=3)
     held = [await slots.reserve_slot(ANY), await slots.reserve_slot(ANY)]
+    for permit in held:
+        use(slots, permit)
     assert slots.try_reserve_slot(ANY) is None
     third = asyncio.create_task(slots.reserve_slot(ANY))
     await asyncio.sleep(0.01)
     assert not third.done()
     with slots.lent():
-        await third  # in the place of the one that waits
+        held.append(await third)  # in the place of the one that waits
         with slots.lent():
             assert slots.try_reserve_slot(ANY) is None  # three are the most
+        use(slots, held[-1])
     assert slots.try_reserve_slot(ANY) is None  # all three work
-    slots.release_slot(ANY)  # type: ignore[arg-type]
+    release(slots, held.pop())
     assert slots.try_reserve_slot(ANY) is None  # two still do
-    slots.release_slot(ANY)  # type: ignore[arg-type]
+    release(slots, held.pop())
     assert slots.try_reserve_slot(ANY) is not None
-    assert len(held) == 2
+
+
+async def test_polls_of_a_quiet_worker_are_in_no_eager_tasks_way() -> None:
+    slots = WorkingSlots(working=2, most=10)
+    polls = [await slots.reserve_slot(ANY), await slots.reserve_slot(ANY)]
+    eager = [slots.try_reserve_slot(ANY), slots.try_reserve_slot(ANY)]
+    assert slots.try_reserve_slot(ANY) is None  # two work
+    another = asyncio.create_task(slots.reserve_slot(ANY))
+    release(slots, polls.pop())  # a poll that brought nothing
+    release(slots, polls.pop())
+    await asyncio.sleep(0.01)
+    assert not another.done()
+    release(slots, eager.pop())
+    await asyncio.wait_for(another, 1)
+    release(slots, eager.pop())
+    release(slots, another.result())
+    assert [await asyncio.wait_for(slots.reserve_slot(ANY), 1) for _ in range(2)]  # nothing was counted twice
 
 
 async def test_orders_at_once_ship_and_hung_ones_are_in_nobodys_way(shop: Shop, order_id: OrderId) -> None:
