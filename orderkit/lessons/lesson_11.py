@@ -47,7 +47,7 @@ async def summaries(lab: Lab, *orders: Order) -> pd.DataFrame:
 
 def compare(**runs: LoadRun) -> pd.DataFrame:
     """Loads side by side: shipped, attempts, retries, orders a second, and the seconds to an order's end."""
-    import pandas as pd
+    from orderkit.lab.frame import Table
 
     rows = [
         (
@@ -62,12 +62,12 @@ def compare(**runs: LoadRun) -> pd.DataFrame:
         for name, run in runs.items()
     ]
     columns = ["load", "shipped", "attempts", "retries", "orders a second", "p50 s", "p99 s"]
-    return pd.DataFrame(rows, columns=columns)
+    return Table(rows, columns=columns)
 
 
 async def priorities(lab: Lab, name: str) -> pd.DataFrame:
     """The activities of an order's own workflow as they were scheduled, each with its priority: 1 goes first."""
-    import pandas as pd
+    from orderkit.lab.frame import Table
 
     order = await lab.orders.find(name)
     handle = (await lab.connect_temporal()).get_workflow_handle(order.workflow_id)
@@ -76,7 +76,7 @@ async def priorities(lab: Lab, name: str) -> pd.DataFrame:
         async for event in handle.fetch_history_events()
         if (priority := event.activity_task_scheduled_event_attributes.priority).priority_key
     ]
-    return pd.DataFrame(rows, columns=["activity", "priority"])
+    return Table(rows, columns=["activity", "priority"])
 
 
 async def waited_for_workers(lab: Lab, name: str = "rush") -> Verdict:
