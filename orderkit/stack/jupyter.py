@@ -6,9 +6,11 @@ import http.client
 import json
 import os
 import secrets
+import shutil
 import subprocess
 import sys
 import time
+import webbrowser
 from pathlib import Path
 from threading import Thread
 from types import TracebackType
@@ -26,6 +28,7 @@ FIRST_NOTEBOOK = "00_start_here.ipynb"
 _FOLDER = "jupyter"
 _STARTER = "ORDERKIT_JUPYTER_STARTER"
 _TRIES = 4
+_TEXT_BROWSERS = ("www-browser", "links", "elinks", "lynx", "w3m")
 
 
 def shipped_notebooks() -> Path:
@@ -78,10 +81,33 @@ def end_orphans(home: Path) -> list[str]:
     return ["jupyter"] * bool(orphans)
 
 
+def has_display() -> bool:
+    """Whether a program that we start can show something to the person."""
+    shows = ("DISPLAY", "WAYLAND_DISPLAY", "WSL_DISTRO_NAME", "BROWSER")
+    return not sys.platform.startswith("linux") or any(os.environ.get(name) for name in shows)
+
+
+def browser_trouble() -> str:
+    """Why no browser here can show JupyterLab; empty if one can, or if the person looks from elsewhere already."""
+    if os.environ.get("JUPYTERHUB_SERVICE_PREFIX") or os.environ.get("WSL_DISTRO_NAME"):
+        return ""
+    if not has_display():
+        return "there is no display here; JupyterLab must be opened from another machine"
+    try:
+        browser = webbrowser.get()
+    except webbrowser.Error:
+        return "no browser is installed"
+    program = str(getattr(browser, "name", "")).split(" ")[0]  # none on macOS and Windows, which have one
+    if Path(program).name in _TEXT_BROWSERS:
+        return f"only {program} is installed, which shows text"
+    if sys.platform.startswith("linux") and program and not shutil.which(program):
+        return f"the browser {program} is not installed"
+    return ""
+
+
 def open_browser(url: str) -> bool:
     """Open it in the person's browser, which does not get this terminal; False if there is no display."""
-    shows = ("DISPLAY", "WAYLAND_DISPLAY", "WSL_DISTRO_NAME", "BROWSER")
-    if sys.platform.startswith("linux") and not any(os.environ.get(name) for name in shows):
+    if not has_display():
         return False
     command = [sys.executable, "-m", "webbrowser", url]
     nowhere = subprocess.DEVNULL

@@ -160,6 +160,17 @@ def test_every_answer_is_json(
     assert ask("up")["api"].endswith("/docs")
 
 
+def test_check_in_uses_the_lab_that_runs_and_leaves_it(terminal: Terminal) -> None:
+    seated = Terminal(terminal.folder, {**terminal.environment, "BROWSER": sys.executable})
+    before = [(row["name"], row["pid"]) for row in seated.answer("status")]
+    found = seated.answer("check-in")
+    assert [check for check in found["checks"] if not check["ok"]] == []
+    assert found["code"].startswith("OK-")
+    orders = [order["order_id"] for order in seated.answer("order", "list", "--prefix", "check-in")["orders"]]
+    assert [check["detail"] for check in found["checks"] if check["name"] == "order"] == [f"{orders[0]}: shipped"]
+    assert [(row["name"], row["pid"]) for row in seated.answer("status")] == before
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
