@@ -11,6 +11,7 @@ import os
 import re
 from pathlib import Path
 from typing import Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, ModelWrapValidatorHandler, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -39,6 +40,16 @@ def find_home() -> Path:
         if (folder / HOME_FOLDER).is_dir():
             return (folder / HOME_FOLDER).resolve()
     return (here / HOME_FOLDER).resolve()
+
+
+def address_of_port(public_url: str, port: int) -> str:
+    """Where a browser reaches this port of a lab; `public_url` is ORDERKIT_PUBLIC_URL, or empty."""
+    return public_url.replace("{port}", str(port)) or f"http://127.0.0.1:{port}"
+
+
+def path_of_port(public_url: str, port: int) -> str:
+    """The path below which the browser sees this port; empty where it sees its root."""
+    return urlsplit(address_of_port(public_url, port)).path.rstrip("/")
 
 
 def _parse_keys(text: str) -> list[bytes]:
@@ -75,6 +86,11 @@ class Settings(BaseSettings):
     )
     temporal_ui_url: str = Field(
         "http://127.0.0.1:8080", description="Temporal's UI, for links, if Temporal is not the lab's own"
+    )
+    public_url: str = Field(
+        "",
+        description="where a browser on another machine reaches the lab's ports; {port} stands for the port. "
+        "JupyterHub and Codespaces say it themselves",
     )
     codec_key: SecretStr | None = Field(
         None, description="encrypts what Temporal stores; separate several by commas: the first encrypts, all decrypt"
@@ -141,8 +157,15 @@ class Settings(BaseSettings):
     @field_validator("temporal_ui_url")
     @classmethod
     def _is_a_web_address(cls, url: str) -> str:
-        if not url.startswith(("http://", "https://")):
+        if not url.startswith(("http://", "https://", "/")):  # a path: on the server that shows the notebook
             raise ValueError("must start with http:// or https://")
+        return url.rstrip("/")
+
+    @field_validator("public_url")
+    @classmethod
+    def _has_one_port(cls, url: str) -> str:
+        if url and not (url.startswith(("http://", "https://", "/")) and url.count("{port}") == url.count("{") == 1):
+            raise ValueError("must be an address, or its path, with {port} in it once")
         return url.rstrip("/")
 
     @field_validator("home")

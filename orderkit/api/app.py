@@ -24,7 +24,7 @@ from orderkit.api.reads import read_routes
 from orderkit.api.start import start_routes
 from orderkit.api.stream import Listener, stream_routes
 from orderkit.contract import Health
-from orderkit.settings import Settings
+from orderkit.settings import Settings, address_of_port, path_of_port
 
 _DESCRIPTION = """Start orders, steer them and see how they ended.
 
@@ -68,6 +68,7 @@ def create_app(settings: Settings, connect: Callable[[], Awaitable[Client]]) -> 
         version=__version__,
         description=_DESCRIPTION,
         lifespan=lifespan,
+        root_path=path_of_port(settings.public_url, settings.api_port),
         openapi_tags=[
             {"name": "orders", "description": "Start orders and read their state."},
             {"name": "signals", "description": "Send a message to a running order; its status shows the effect."},
@@ -83,7 +84,8 @@ def create_app(settings: Settings, connect: Callable[[], Awaitable[Client]]) -> 
     app.include_router(_health_routes(monitor))
     app.include_router(metrics_routes(totals, registry))
     app.add_middleware(AnswerHead)
-    app.add_middleware(Guard, host=settings.api_host, api_key=key)
+    public_url = address_of_port(settings.public_url, settings.api_port)
+    app.add_middleware(Guard, host=settings.api_host, api_key=key, public_url=public_url)
     app.add_middleware(CountRequests, registry=registry)
     _finish_openapi(app, with_key=key is not None)
     return app

@@ -49,11 +49,17 @@ def check_key(host: str, api_key: SecretStr | None) -> None:
 
 
 class Guard:
-    """ASGI middleware, since it is on every call's way; refuses with application/problem+json."""
+    """ASGI middleware, since it is on every call's way; refuses with application/problem+json.
 
-    def __init__(self, app: ASGIApp, host: str, api_key: SecretStr | None) -> None:
+    `public_url` is where a browser elsewhere reaches the API: its host is trusted as well.
+    """
+
+    def __init__(self, app: ASGIApp, host: str, api_key: SecretStr | None, public_url: str = "") -> None:
         self._app = app
-        self._hosts = trusted_hosts(host)
+        public = urlsplit(public_url)
+        hosts = trusted_hosts(host)
+        self._hosts = hosts and hosts | {public.hostname or host}
+        self._path = public.path.rstrip("/")
         self._key = api_key.get_secret_value().encode() if api_key else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -73,7 +79,7 @@ class Guard:
             return problem("foreign-host", 403, "Foreign host", "the name in the Host header is not a name of this API")
         if is_foreign(scope["method"], host, headers):
             return problem("foreign-origin", 403, "Foreign page", "a page of another origin may not call this API")
-        if self._key is None or scope["path"].startswith(OPEN_PATHS):
+        if self._key is None or scope["path"].removeprefix(self._path).startswith(OPEN_PATHS):
             return None
         if hmac.compare_digest(given_key(headers), self._key):
             return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -22,7 +23,7 @@ Workers = Annotated[int, typer.Option("--workers", "-w", min=0, help="How many w
 
 def _places(stack: Stack) -> dict[str, str]:
     return {
-        "api": f"{stack.api_url}/docs",
+        "api": stack.docs_url,
         "temporal_ui": stack.ui_url,
         "temporal": stack.temporal_address,
         "postgres": ":".join(map(str, address_of(stack.database_url))),
@@ -87,12 +88,20 @@ def lab_command(
     browser: Annotated[bool, typer.Option(help="Open the browser.")] = True,
     port: Annotated[int, typer.Option(help="JupyterLab's port; if it is taken, a free one.")] = 8888,
 ) -> None:
-    """Start everything and open JupyterLab on the first notebook. Ctrl-C stops everything and loses nothing."""
+    """Start everything and open JupyterLab on the first notebook. Ctrl-C stops everything and loses nothing.
+
+    On JupyterHub you are in JupyterLab already: there it copies the notebooks and starts the servers, as `up` does.
+    """
     from orderkit.stack.jupyter import FIRST_NOTEBOOK, Jupyter, lay_notebooks, open_browser
+    from orderkit.stack.public_address import HUB
 
     folder, laid = lay_notebooks(Path.cwd())
     if laid:
         err.print(f"Copied {len(laid)} notebooks into {folder}")
+    if os.environ.get(HUB):
+        up_command(workers)
+        out.print(f"\nOpen {folder.name}/{FIRST_NOTEBOOK} in the file browser. The lab runs until: orderkit down")
+        return
     with interrupted_once():
         try:
             stack = start(workers)

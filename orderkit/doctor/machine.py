@@ -23,7 +23,7 @@ from orderkit.stack.stack import Stack
 from orderkit.stack.tcp_ports import PREFERRED, TITLES, holder, is_free, listens
 
 FREE_MB = 500
-MEMORY_MB = 1_000  # docs/how-to/class-on-a-server.md has what a lab with JupyterLab and a kernel takes
+MEMORY_MB = 1_000  # docs/how-to/shared-server.md has what a lab with JupyterLab and a kernel takes
 PROCESSORS = 2
 OLDEST_PYTHON = (3, 11)
 

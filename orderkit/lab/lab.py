@@ -142,7 +142,7 @@ class Lab:
     def urls(self) -> Links:
         """Temporal's UI and the API's page, to click on."""
         ui = self._target.settings.temporal_ui_url
-        return Links({"Temporal's UI": ui, "the REST API": f"{self._target.api_url}/docs"})
+        return Links({"Temporal's UI": ui, "the REST API": self._target.docs_url})
 
     async def load(
         self,

@@ -15,12 +15,15 @@ from pathlib import Path
 from threading import Thread
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlsplit
 
 import psutil
 
 from orderkit.errors import LabError
+from orderkit.settings import address_of_port
 from orderkit.stack.environment import inherited_environment
 from orderkit.stack.processes import end
+from orderkit.stack.public_address import HUB
 from orderkit.stack.stack import Stack
 from orderkit.stack.tcp_ports import LOOPBACK, another, is_free, listens
 
@@ -89,7 +92,7 @@ def has_display() -> bool:
 
 def browser_trouble() -> str:
     """Why no browser here can show JupyterLab; empty if one can, or if the person looks from elsewhere already."""
-    if os.environ.get("JUPYTERHUB_SERVICE_PREFIX") or os.environ.get("WSL_DISTRO_NAME"):
+    if os.environ.get(HUB) or os.environ.get("WSL_DISTRO_NAME"):
         return ""
     if not has_display():
         return "there is no display here; JupyterLab must be opened from another machine"
@@ -171,6 +174,7 @@ class Jupyter:
             "--LabApp.extension_manager=readonly",
             # Else it runs npm to look for language servers, which writes into the learner's home.
             "--LanguageServerManager.autodetect=False",
+            *self._public_names(),
         ]
         with self._stack.log("jupyter").open("ab") as log:
             self._process = subprocess.Popen(
@@ -184,6 +188,14 @@ class Jupyter:
             self._end()
             raise
         return False
+
+    def _public_names(self) -> list[str]:
+        """Options: the address under which a browser elsewhere sees JupyterLab is its own, too; none on a laptop."""
+        address = urlsplit(address_of_port(self._stack.public_url, self.port))
+        if not self._stack.public_url or not address.hostname:
+            return []
+        names = [f"--ServerApp.local_hostnames={name}" for name in ("localhost", address.hostname)]
+        return [f"--ServerApp.allow_origin={address.scheme}://{address.netloc}", *names]
 
     def _is_ready(self, timeout_seconds: float = 60) -> bool:
         """Wait until it answers; False if another program has its port. Raises LabError for any other end."""

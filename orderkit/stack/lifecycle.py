@@ -24,6 +24,7 @@ from orderkit.stack.programs import (
     standard,
     supervised_environment,
 )
+from orderkit.stack.public_address import find_public_url
 from orderkit.stack.readiness import Migrate, PortLost, Progress, Readiness
 from orderkit.stack.secrets import make_secrets, write_private
 from orderkit.stack.stack import Stack, find_stack
@@ -132,13 +133,13 @@ def _launch(
         postgres.forget_stranger(home)
     before = find_stack(home)
     ports, notices = choose(before.ports if before else None, preferred, ("api", "supervisor") if elsewhere else NAMES)
-    stack = Stack(home, ports, make_secrets(home), elsewhere=elsewhere)
+    stack = Stack(home, ports, make_secrets(home), elsewhere=elsewhere, public_url=find_public_url())
     stack.save()
     if elsewhere is None:
         temporal.prepare(home, ports)
         notices += postgres.permit(home)
     _configure(stack, extra)
-    starter = launch(home, supervised_environment(home, ports, stack.database_url, elsewhere))
+    starter = launch(home, supervised_environment(home, ports, stack.database_url, elsewhere, stack.public_url))
     try:
         if elsewhere is None and not postgres.is_initialised(home):
             progress("Making PostgreSQL's data folder (once)")
@@ -158,7 +159,8 @@ def _wait_launched(starter: subprocess.Popen[str], port: int) -> None:
 
 
 def _configure(stack: Stack, extra: Sequence[Program]) -> None:
-    programs = [*standard(stack.home, stack.ports, servers=stack.elsewhere is None), *extra]
+    own = standard(stack.home, stack.ports, servers=stack.elsewhere is None, public_url=stack.public_url)
+    programs = [*own, *extra]
     text = configuration(programs, stack.ports.supervisor, stack.secrets.supervisor)
     write_private(stack.home / _CONFIGURATION, text)
 

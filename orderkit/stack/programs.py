@@ -38,7 +38,7 @@ class Program:
     user: str | None = None
 
 
-def standard(home: Path, ports: TcpPorts, *, servers: bool = True) -> list[Program]:
+def standard(home: Path, ports: TcpPorts, *, servers: bool = True, public_url: str = "") -> list[Program]:
     """The lab's own programs, in the order in which they start; they stop in reverse."""
     python = 'exec "$ORDERKIT_LAB_PYTHON" -m orderkit'
     # Each on a free port: `status` finds it by the process.
@@ -50,20 +50,23 @@ def standard(home: Path, ports: TcpPorts, *, servers: bool = True) -> list[Progr
     return [
         Program("postgres", without + postgres.script(ports.postgres), stop_signal="INT", user=postgres.account(home)),
         # SQLite's log keeps all that it acknowledged; its own way to stop takes a second.
-        Program("temporal", without + temporal.script(ports), stop_signal="KILL"),
+        Program("temporal", without + temporal.script(ports, public_url), stop_signal="KILL"),
         *ours,
     ]
 
 
-def environment(home: Path, ports: TcpPorts, database_url: str, elsewhere: Elsewhere | None = None) -> dict[str, str]:
+def environment(
+    home: Path, ports: TcpPorts, database_url: str, elsewhere: Elsewhere | None = None, public_url: str = ""
+) -> dict[str, str]:
     """The variables with which a process uses this lab, or its servers elsewhere."""
+    own = {"ORDERKIT_HOME": str(home), "ORDERKIT_API_PORT": str(ports.api), "ORDERKIT_PUBLIC_URL": public_url}
     if elsewhere:
-        return elsewhere.environment() | {"ORDERKIT_HOME": str(home), "ORDERKIT_API_PORT": str(ports.api)}
+        return elsewhere.environment() | own
     codec_key = {"ORDERKIT_CODEC_KEY_FILE": str(home / CODEC_KEY)} if (home / CODEC_KEY).exists() else {}
-    return codec_key | {
-        "ORDERKIT_HOME": str(home),
+    return {
+        **codec_key,
+        **own,
         "ORDERKIT_DATABASE_URL": database_url,
-        "ORDERKIT_API_PORT": str(ports.api),
         "TEMPORAL_ADDRESS": f"{LOOPBACK}:{ports.temporal}",
         "TEMPORAL_NAMESPACE": temporal.NAMESPACE,
         # The user's own configuration file may name a cloud, with keys that don't belong here.
@@ -72,7 +75,7 @@ def environment(home: Path, ports: TcpPorts, database_url: str, elsewhere: Elsew
 
 
 def supervised_environment(
-    home: Path, ports: TcpPorts, database_url: str, elsewhere: Elsewhere | None = None
+    home: Path, ports: TcpPorts, database_url: str, elsewhere: Elsewhere | None = None, public_url: str = ""
 ) -> dict[str, str]:
     """The environment of supervisord, which its children inherit."""
     # Temporal's server needs its user's name, and ends if neither the system nor the environment has one.
@@ -80,7 +83,7 @@ def supervised_environment(
     told = {
         **person,
         **inherited_environment(),
-        **environment(home, ports, database_url, elsewhere),
+        **environment(home, ports, database_url, elsewhere, public_url),
         MARK: str(home),
         "ORDERKIT_LAB_PYTHON": sys.executable,
         "PYTHONUNBUFFERED": "1",

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from orderkit import __version__
 from orderkit.errors import LabError
-from orderkit.settings import Settings
+from orderkit.settings import Settings, address_of_port
 from orderkit.stack import postgres, programs, temporal
 from orderkit.stack.elsewhere import Elsewhere
 from orderkit.stack.processes import MARK, NAME, end, label, unsupervised, wait_gone, wake
@@ -44,6 +44,7 @@ class Stack:
     secrets: Secrets = field(repr=False)
     notices: tuple[str, ...] = ()  # what the user should know: ports that moved, permissions that changed
     elsewhere: Elsewhere | None = None  # set if PostgreSQL and Temporal are not the lab's own
+    public_url: str = ""  # ORDERKIT_PUBLIC_URL as it was when its programs started; see find_public_url
 
     @property
     def database_url(self) -> str:
@@ -70,12 +71,17 @@ class Stack:
 
     @property
     def _own_ui_url(self) -> str:
-        return f"http://{LOOPBACK}:{self.ports.temporal_ui}"
+        return address_of_port(self.public_url, self.ports.temporal_ui)
 
     @property
     def api_url(self) -> str:
         """The REST API."""
         return f"http://{LOOPBACK}:{self.ports.api}"
+
+    @property
+    def docs_url(self) -> str:
+        """The REST API's page, for the learner's browser."""
+        return f"{address_of_port(self.public_url, self.ports.api)}/docs"
 
     @property
     def supervisor(self) -> Supervisor:
@@ -84,12 +90,13 @@ class Stack:
 
     def environment(self) -> dict[str, str]:
         """The variables that lead a child process to this lab."""
-        return programs.environment(self.home, self.ports, self.database_url, self.elsewhere)
+        return programs.environment(self.home, self.ports, self.database_url, self.elsewhere, self.public_url)
 
     def settings(self) -> Settings:
         """The settings of a process that uses this lab."""
         if self.elsewhere:
-            return self.elsewhere.settings(home=self.home, api_host=LOOPBACK, api_port=self.ports.api)
+            own = {"home": self.home, "api_host": LOOPBACK, "api_port": self.ports.api, "public_url": self.public_url}
+            return self.elsewhere.settings(**own)
         codec_key_file = self.home / programs.CODEC_KEY
         return Settings(
             home=self.home,
@@ -97,6 +104,7 @@ class Stack:
             api_host=LOOPBACK,
             api_port=self.ports.api,
             temporal_ui_url=self._own_ui_url,
+            public_url=self.public_url,
             codec_key_file=codec_key_file if codec_key_file.exists() else None,
         )
 
@@ -233,7 +241,7 @@ class Stack:
 
     def save(self) -> None:
         """Write stack.json."""
-        kept: dict[str, object] = {"version": __version__, "ports": asdict(self.ports)}
+        kept: dict[str, object] = {"version": __version__, "ports": asdict(self.ports), "public_url": self.public_url}
         if self.elsewhere:
             kept["elsewhere"] = dict(self.elsewhere.variables)
         write_private(self.home / _STACK, json.dumps(kept, indent=2))
@@ -280,7 +288,7 @@ def find_stack(home: Path) -> Stack | None:
         return None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise LabError(f"{home / _STACK} is damaged ({error}); remove {_STACK} and start again") from None
-    return Stack(home, ports, secrets, tuple(moved(ports)), elsewhere)
+    return Stack(home, ports, secrets, tuple(moved(ports)), elsewhere, str(kept.get("public_url", "")))
 
 
 def _numbers(version: str) -> list[int]:

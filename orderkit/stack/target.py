@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from orderkit.errors import LabError
-from orderkit.settings import Settings, find_home
+from orderkit.settings import Settings, address_of_port, find_home
 from orderkit.stack.elsewhere import DATABASE, FOLDER, Elsewhere
 from orderkit.stack.processes import MARK
 from orderkit.stack.stack import Stack, find_stack
@@ -49,6 +49,12 @@ class Target:
     def api_url(self) -> str:
         """Where the REST API answers."""
         return f"http://{self.settings.api_host}:{self.settings.api_port}"
+
+    @property
+    def docs_url(self) -> str:
+        """The REST API's page, for the learner's browser."""
+        public = self.settings.public_url
+        return f"{address_of_port(public, self.settings.api_port) if public else self.api_url}/docs"
 
 
 class Place(NamedTuple):

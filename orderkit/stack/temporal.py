@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sqlite3
 import sys
@@ -10,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 from orderkit.errors import LabError
+from orderkit.settings import path_of_port
 from orderkit.stack.tcp_ports import LOOPBACK, TcpPorts
 
 NAMESPACE = "default"
@@ -48,11 +50,13 @@ SEARCH_ATTRIBUTES = ("OrderState", "OrderPolicy")
 _SEARCH = "".join(f"--search-attribute {name}=Keyword " for name in SEARCH_ATTRIBUTES)
 
 
-def script(ports: TcpPorts) -> str:
+def script(ports: TcpPorts, public_url: str = "") -> str:
     """The shell script that becomes the server; its folder is the home."""
     where = f"--ip {LOOPBACK} --port {ports.temporal} --ui-port {ports.temporal_ui} "
     # Unless told, the HTTP API listens on a random port; it takes orders from any web page, so it must be known where.
     also = f"--http-port {ports.temporal_http} --metrics-port {ports.temporal_metrics} "
+    if path := path_of_port(public_url, ports.temporal_ui):
+        also += f"--ui-public-path {shlex.quote(path)} "
     return f'exec "$ORDERKIT_LAB_TEMPORAL" server start-dev {where}{also}{_SEARCH}--db-filename {DATABASE} {_OPTIONS}'
 
 
