@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-input -c co
 CANDIDATES := python3.13 python3.12 python3.11 python3.14 python3 python
 FITS := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help install lab demo test check docs bench coverage lowest fences soak containers elsewhere format notebooks histories wheel clean
+.PHONY: help install lab demo test check docs bench coverage lowest fences soak containers elsewhere format notebooks histories wheel usb clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -73,6 +73,16 @@ histories: .venv/.dev ## record the histories of new cases for the replay test; 
 
 wheel: .venv/.dev ## build dist/orderkit-*.whl
 	@$(BIN)/python -m build --wheel
+
+usb: .venv/bin/python ## build/usb: what a laptop needs to install with no network; tried in a fresh environment (minutes)
+	@rm -rf build/usb
+	@$(subst pip install,pip wheel,$(PIP)) --quiet --wheel-dir build/usb .
+	@cp deploy/usb/install.sh build/usb
+	@du -sh build/usb
+	@echo "Trying it: an installation from build/usb alone"
+	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; cd "$$folder"; \
+	env -u PIP_FIND_LINKS PIP_CONFIG_FILE=/dev/null PYTHON="$(CURDIR)/$(BIN)/python" sh "$(CURDIR)/build/usb/install.sh"; \
+	.venv/bin/orderkit version
 
 clean: ## remove what make made (not your lab's data in .orderkit)
 	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.*

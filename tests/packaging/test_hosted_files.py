@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 
 import pytest
 import yaml
+
+from orderkit.stack.tcp_ports import PREFERRED
 
 ROOT = Path(__file__).parents[2]
 GITHUB = ROOT / ".github"
@@ -41,6 +44,16 @@ def test_files_have_the_form_of_their_schema(schema: str, tmp_path: Path) -> Non
 @pytest.mark.parametrize("workflow", ["ci.yml", "release.yml"])
 def test_what_counts_as_tested_is_in_one_place(workflow: str) -> None:
     assert {"run": ".ci/run"} in steps(workflow)
+
+
+def test_the_development_container_installs_the_lab_and_forwards_its_ports() -> None:
+    lines = (ROOT / ".devcontainer" / "devcontainer.json").read_text().splitlines()
+    container = json.loads("\n".join(line for line in lines if not line.lstrip().startswith("//")))
+    program, target = container["updateContentCommand"].split()
+    assert (program, f"\n{target}:" in (ROOT / "Makefile").read_text()) == ("make", True)
+    assert set(container["forwardPorts"]) == {*PREFERRED.values(), 8888}
+    assert {int(port) for port in container["portsAttributes"]} == set(container["forwardPorts"])
+    assert set(container["hostRequirements"]) == {"cpus", "memory"}
 
 
 def test_a_commit_is_checked_by_programs_of_this_environment() -> None:
