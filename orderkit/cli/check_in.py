@@ -27,7 +27,7 @@ def check_in_command(
     """Check that this machine can run the lessons, ship a demo order, and print a short code for the instructor.
 
     The order runs in the folder's lab if that is up, else in a lab of its own that is gone afterwards. It takes about
-    15 seconds; four minutes at worst. Exit status 1 if anything is wrong.
+    15 seconds; five minutes at worst. Exit status 1 if anything is wrong.
     """
     if read:
         _tell(read, json)

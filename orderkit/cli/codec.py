@@ -60,6 +60,10 @@ def serve_command(
 
 def _origins(url: str) -> list[str]:
     """The origins of this URL for a browser: this machine has two names."""
+    from orderkit.errors import SettingsError
+
     parts = urlsplit(url)
+    if not parts.netloc:
+        raise SettingsError(f"Temporal's UI is at {url} behind a proxy: say its origin with --origin https://…")
     origin = f"{parts.scheme}://{parts.netloc}"
     return list(dict.fromkeys([origin, origin.replace("127.0.0.1", "localhost")]))

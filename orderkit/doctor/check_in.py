@@ -36,7 +36,8 @@ from orderkit.stack.tcp_ports import LOOPBACK, PREFERRED, another, is_free
 
 _LESSONS = 13
 _ORDER_SECONDS = 45.0
-_READ_SECONDS = 10.0
+_PAGE_SECONDS = 10.0
+_KERNEL_SECONDS = 40.0
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ QUESTIONS = (
     ),
     Question(
         "jupyter",
-        "JupyterLab did not answer",
+        "JupyterLab or its kernel did not answer",
         "ask for the whole output of orderkit check-in; look for a proxy setting or a firewall around 127.0.0.1",
     ),
     Question(
@@ -184,20 +185,35 @@ async def _ship(stack: Stack, order_id: str) -> str:
 
 
 def check_jupyter(stack: Stack) -> Check:
-    """Whether JupyterLab starts and shows its page, on a port of its own; it is ended again."""
+    """Whether JupyterLab shows its page and a kernel of it can use orderkit; on a port of its own, and ended again."""
+    from httpx import HTTPError
+    from tornado.httpclient import HTTPClientError
+
+    from orderkit.doctor.kernel import run_in_kernel
+
     try:
         with Jupyter(stack, shipped_notebooks(), port=0) as jupyter:
-            connection = http.client.HTTPConnection(LOOPBACK, jupyter.port, timeout=_READ_SECONDS)
-            try:
-                connection.request("GET", f"/lab?token={jupyter.token}")
-                answer = connection.getresponse()
-                fine = answer.status == http.client.OK and b"jupyter-config-data" in answer.read()
-                detail = "starts and shows its page" if fine else f"its page is missing: status {answer.status}"
-            finally:
-                connection.close()
-    except (LabError, OSError, http.client.HTTPException) as error:
-        fine, detail = False, f"{type(error).__name__}: {error}"
-    return Check("jupyter", fine, detail, f"look into {stack.log('jupyter')}")
+            trouble = _trouble_with_page(jupyter)
+            if not trouble:
+                ran = run_in_kernel(jupyter.port, jupyter.token, "import orderkit.lab", _KERNEL_SECONDS)
+                trouble = asyncio.run(ran)
+    except TimeoutError:
+        trouble = f"no answer from a kernel within {_KERNEL_SECONDS:g} s"
+    except (LabError, OSError, http.client.HTTPException, HTTPError, HTTPClientError) as error:
+        trouble = f"{type(error).__name__}: {error}"
+    detail = trouble or "shows its page, and its kernel finds orderkit"
+    return Check("jupyter", not trouble, detail, f"look into {stack.log('jupyter')}")
+
+
+def _trouble_with_page(jupyter: Jupyter) -> str:
+    connection = http.client.HTTPConnection(LOOPBACK, jupyter.port, timeout=_PAGE_SECONDS)
+    try:
+        connection.request("GET", f"/lab?token={jupyter.token}")
+        answer = connection.getresponse()
+        fine = answer.status == http.client.OK and b"jupyter-config-data" in answer.read()
+        return "" if fine else f"its page is missing: status {answer.status}"
+    finally:
+        connection.close()
 
 
 def code_of(checks: Iterable[Check], version: str) -> CheckInCode:

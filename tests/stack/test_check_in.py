@@ -9,10 +9,12 @@ import webbrowser
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 from support.terminal import Terminal, processes_below, until
 
 from orderkit.doctor import check_in, machine
+from orderkit.doctor.kernel import run_in_kernel
 from orderkit.doctor.machine import Check
 from orderkit.errors import LabError
 from orderkit.settings import find_home
@@ -166,6 +168,18 @@ def test_every_check_can_fail_and_says_what_to_do(name: str, tmp_path: Path, mon
     assert (check.name, check.ok) == (name, False)
     assert check.detail
     assert check.remedy
+
+
+async def test_a_kernel_says_why_it_cannot_use_orderkit(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    with jupyter.Jupyter(unstarted(tmp_path), tmp_path, port=0) as server:
+        said = await run_in_kernel(server.port, server.token, "import nowhere_to_be_found", within_seconds=60)
+        assert said == "ModuleNotFoundError: No module named 'nowhere_to_be_found'"
+        with pytest.raises(TimeoutError):
+            await run_in_kernel(server.port, server.token, "import time; time.sleep(60)", within_seconds=3)
+        async with httpx.AsyncClient(headers={"Authorization": f"token {server.token}"}, trust_env=False) as http:
+            left = await http.get(f"http://127.0.0.1:{server.port}/api/kernels")
+        assert left.json() == []
 
 
 def test_every_lesson_of_the_repository_is_looked_for() -> None:

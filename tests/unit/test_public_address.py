@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from orderkit.cli.codec import _origins
 from orderkit.errors import SettingsError
 from orderkit.settings import Settings, address_of_port, path_of_port
 from orderkit.stack.public_address import find_public_url
@@ -41,6 +42,12 @@ def test_the_environment_says_where_a_port_is_seen(environment: dict[str, str], 
 def test_an_address_without_a_port_is_refused(wrong: str) -> None:
     with pytest.raises(SettingsError, match="ORDERKIT_PUBLIC_URL"):
         Settings(public_url=wrong, home=Path("/"))
+
+
+def test_the_codec_server_asks_for_an_origin_where_the_ui_has_only_a_path() -> None:
+    assert _origins("http://127.0.0.1:8080") == ["http://127.0.0.1:8080", "http://localhost:8080"]
+    with pytest.raises(SettingsError, match="--origin"):
+        _origins("/user/ada/proxy/absolute/8080")
 
 
 def test_temporals_ui_is_told_its_path_and_only_where_it_has_one() -> None:
