@@ -84,7 +84,7 @@ def create_app(settings: Settings, connect: Callable[[], Awaitable[Client]]) -> 
     app.include_router(_health_routes(monitor))
     app.include_router(metrics_routes(totals, registry))
     app.add_middleware(AnswerHead)
-    public_url = address_of_port(settings.public_url, settings.api_port)
+    public_url = settings.public_url and address_of_port(settings.public_url, settings.api_port)
     app.add_middleware(Guard, host=settings.api_host, api_key=key, public_url=public_url)
     app.add_middleware(CountRequests, registry=registry)
     _finish_openapi(app, with_key=key is not None)

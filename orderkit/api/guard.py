@@ -58,8 +58,9 @@ class Guard:
         self._app = app
         public = urlsplit(public_url)
         hosts = trusted_hosts(host)
-        self._hosts = hosts and hosts | {public.hostname or host}
+        self._hosts = hosts and hosts | {public.hostname or host.lower()}
         self._path = public.path.rstrip("/")
+        self._own_page = public.netloc.lower()
         self._key = api_key.get_secret_value().encode() if api_key else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -77,7 +78,7 @@ class Guard:
         host = headers.get("host", "")
         if self._hosts is not None and hostname(host) not in self._hosts:
             return problem("foreign-host", 403, "Foreign host", "the name in the Host header is not a name of this API")
-        if is_foreign(scope["method"], host, headers):
+        if is_foreign(scope["method"], host, headers, self._own_page):
             return problem("foreign-origin", 403, "Foreign page", "a page of another origin may not call this API")
         if self._key is None or scope["path"].removeprefix(self._path).startswith(OPEN_PATHS):
             return None
@@ -104,15 +105,18 @@ def hostname(host: str) -> str:
         return ""
 
 
-def is_foreign(method: str, host: str, headers: Mapping[str, str]) -> bool:
-    """Whether another site's page sends this. A browser does not ask the API before a POST without a body."""
+def is_foreign(method: str, host: str, headers: Mapping[str, str], own_page: str = "") -> bool:
+    """Whether another site's page sends this. A browser does not ask the API before a POST without a body.
+
+    `own_page` is the host of our own page where a proxy puts another one into `Host`.
+    """
     site = headers.get("sec-fetch-site", "none")
     if method in SAFE_METHODS:
         return site == "cross-site" and headers.get("sec-fetch-mode") != "navigate"
     if site not in ("none", "same-origin"):
         return True
     origin = headers.get("origin")
-    return origin is not None and origin.partition("://")[2].lower() != host.lower()
+    return origin is not None and origin.partition("://")[2].lower() not in (host.lower(), own_page or host.lower())
 
 
 def has_body(headers: Mapping[str, str]) -> bool:

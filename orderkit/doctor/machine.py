@@ -25,6 +25,7 @@ from orderkit.stack.tcp_ports import PREFERRED, TITLES, holder, is_free, listens
 FREE_MB = 500
 MEMORY_MB = 1_000  # docs/how-to/shared-server.md has what a lab with JupyterLab and a kernel takes
 PROCESSORS = 2
+_MEMORY_LIMIT = Path("/sys/fs/cgroup/memory.max")  # of a container, where it has one
 OLDEST_PYTHON = (3, 11)
 
 
@@ -87,11 +88,11 @@ def _why_unfit(needed: Requirement) -> str:
     return "" if fits else f"{needed.name} is {version}, and not {needed.specifier}"
 
 
-def check_memory(least_mb: int = MEMORY_MB) -> Check:
+def check_memory(least_mb: int = MEMORY_MB, limit: Path = _MEMORY_LIMIT) -> Check:
     """What programs may take now, without swapping; in a container no more than its limit."""
     free = psutil.virtual_memory().available
     with suppress(OSError, ValueError):  # no control group, or one without a limit
-        free = min(free, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+        free = min(free, int(limit.read_text()))
     remedy = f"close other programs: a lab with JupyterLab takes up to {least_mb:,} MB"
     return Check("memory", free >= least_mb * 2**20, f"{free // 2**20:,} MB free", remedy)
 

@@ -170,6 +170,15 @@ def test_every_check_can_fail_and_says_what_to_do(name: str, tmp_path: Path, mon
     assert check.remedy
 
 
+def test_a_containers_limit_counts_as_memory(tmp_path: Path) -> None:
+    limit = tmp_path / "memory.max"
+    limit.write_text(f"{512 * 2**20}\n")
+    assert machine.check_memory(least_mb=500, limit=limit).detail == "512 MB free"
+    assert not machine.check_memory(least_mb=600, limit=limit).ok
+    limit.write_text("max\n")
+    assert machine.check_memory(least_mb=1, limit=limit).detail != "512 MB free"
+
+
 async def test_a_kernel_says_why_it_cannot_use_orderkit(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
     with jupyter.Jupyter(unstarted(tmp_path), tmp_path, port=0) as server:

@@ -66,6 +66,11 @@ async def test_pages_work_below_the_hubs_path(lab: Lab) -> None:
         # Without the prefix as well, which a notebook uses; another site's page is still refused.
         own = f"http://127.0.0.1:{api.rsplit('/', 1)[1]}"
         assert (await http.get(f"{own}/orders/from-the-docs/status")).status_code == 200
+        # Another proxy says in Host where it found the API, as Codespaces may.
+        ours = {"Origin": "https://hub.example", "Sec-Fetch-Site": "same-origin"}
+        assert (await http.post(f"{own}/orders/again/start", json={}, headers=ours)).status_code == 201
+        ours["Origin"] = "https://elsewhere.example"
+        assert (await http.post(f"{own}/orders/evil/start", json={}, headers=ours)).status_code == 403
         foreign = await http.get(f"{own}/orders", headers={"Host": "elsewhere.example"})
         assert foreign.status_code == 403
 
