@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
-from orderkit.analysis import frames
+from orderkit.analysis import descriptions, frames
 from orderkit.analysis.palette import ATTEMPT_COLOURS
 from orderkit.analysis.style import (
     HATCHES,
@@ -31,7 +31,7 @@ from orderkit.core.steps import Step
 SPREAD = 0.34  # of dots to each side
 
 
-@styled
+@styled(descriptions.step_durations)
 def step_durations(attempts: pd.DataFrame) -> Chart:
     """Each attempt's duration by step, a dot each, with the median of the completed ones.
 
@@ -61,7 +61,7 @@ def step_durations(attempts: pd.DataFrame) -> Chart:
     return chart
 
 
-@styled
+@styled(descriptions.attempts_by_step)
 def attempts_by_step(attempts: pd.DataFrame) -> Chart:
     """How many attempts each step took, stacked by outcome. Uses step and outcome of frames.ATTEMPTS."""
     title = "Attempts by step and outcome"
@@ -94,7 +94,7 @@ def attempts_by_step(attempts: pd.DataFrame) -> Chart:
     return chart
 
 
-@styled
+@styled(descriptions.retry_waits)
 def retry_waits(attempts: pd.DataFrame) -> Chart:
     """The wait after each attempt that was tried again, by its number; colours tell how the attempt ended.
 

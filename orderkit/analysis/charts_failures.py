@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 from matplotlib.patches import Patch
 
+from orderkit.analysis import descriptions
 from orderkit.analysis.palette import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION
 from orderkit.analysis.style import Chart, count_axis, new_chart, no_data, show_legend, styled
 
@@ -14,7 +15,7 @@ _COLOURS = (VERMILLION, ORANGE, BLUE, PURPLE, SKY, GREEN)
 _HATCHES = ("", "//", "..", "xx", "\\\\", "++")  # the colour never says it alone
 
 
-@styled
+@styled(descriptions.failures_over_time)
 def failures_over_time(failures: pd.DataFrame) -> Chart:
     """How many attempts did not complete, over time, stacked by step and kind; the rarest kinds as one.
 

@@ -13,6 +13,7 @@ from matplotlib.patches import Patch, StepPatch
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
+from orderkit.analysis import descriptions
 from orderkit.analysis.palette import BLUE, GREY, ORDER_COLOURS, SKY
 from orderkit.analysis.prediction import Prediction
 from orderkit.analysis.style import (
@@ -33,7 +34,7 @@ MOST_BINS = 60
 ENDS = ("shipped", "cancelled", "rejected", "failed")
 
 
-@styled
+@styled(descriptions.time_to_outcome)
 def time_to_outcome(summaries: pd.DataFrame, prediction: Prediction | None = None) -> Chart:
     """How long orders took, stacked by how they ended, against the deadline; with what was predicted as a line.
 
@@ -71,7 +72,7 @@ def time_to_outcome(summaries: pd.DataFrame, prediction: Prediction | None = Non
     return chart
 
 
-@styled
+@styled(descriptions.load)
 def load(summaries: pd.DataFrame) -> Chart:
     """Throughput above, latency below, over the seconds since the first order's start.
 
@@ -114,7 +115,7 @@ def load(summaries: pd.DataFrame) -> Chart:
     return chart
 
 
-@styled
+@styled(descriptions.predicted_vs_measured)
 def predicted_vs_measured(comparison: pd.DataFrame) -> Chart:
     """Predicted against measured shares, side by side, each with its 95 % interval.
 
@@ -136,7 +137,7 @@ def predicted_vs_measured(comparison: pd.DataFrame) -> Chart:
         if (below + above).any():
             axes.errorbar(places + side, shares, [below, above], fmt="none", ecolor=INK, elinewidth=2, capsize=8)
         for place, share, error in zip(places + side, shares, above, strict=True):
-            axes.text(place, share + error + 0.015, _percent(share), ha="center", fontsize=14)
+            axes.text(place, share + error + 0.015, descriptions.percent(share), ha="center", fontsize=14)
     axes.set_xticks(places, [f"{row.policy}\n{row.measure}" for row in comparison.itertuples()])
     axes.set_ylim(0, 1.1)
     axes.set_yticks(np.linspace(0, 1, 6))
@@ -165,13 +166,6 @@ def _draw_rate(
 ) -> StepPatch:
     number, _ = np.histogram(seconds, edges)
     return axes.stairs(number / np.diff(edges), edges, color=colour, linewidth=3, linestyle=style, label=label)
-
-
-def _percent(share: float) -> str:
-    """As many decimals as tell it from 100 %, no more."""
-    if share == 1:
-        return "100 %"
-    return f"{100 * share:.1f} %" if share < 0.99 else f"{100 * share:.2f} %"
 
 
 def _orders(comparison: pd.DataFrame) -> str:

@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from orderkit.analysis import descriptions
 from orderkit.analysis.palette import ATTEMPT_COLOURS, BLUE, GREY
 from orderkit.analysis.style import (
     DIM,
@@ -51,7 +52,7 @@ class _Scale:
         return pixels / PLOT_PIXELS * self.end_seconds
 
 
-@styled
+@styled(descriptions.order_timeline)
 def order_timeline(timeline: pd.DataFrame, deadline_seconds: float | None = None) -> Chart:
     """One order: attempts as bars, waits and the review timer as lines, events as diamonds, the child's steps shaded.
 

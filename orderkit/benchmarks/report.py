@@ -187,7 +187,18 @@ def _events(found: Results) -> list[Figure]:
     ]
 
 
-@styled
+def describe(found: Results) -> str:
+    """The same as `chart`, in words."""
+    sides = {"bare workflow": found.orders.bare, "orderkit": found.orders.orderkit}
+    orders = [
+        f"{name} {side.cpu_together_ms:.1f} ms ({', '.join(f'{each} {ms:.1f}' for each, ms in side.cpu_ms.items())})"
+        for name, side in sides.items()
+    ]
+    reads = [f"{each.read}, {each.events:,} events: {each.p95_ms:.1f} ms" for each in found.events.reads]
+    return f"CPU of an order: {'; '.join(orders)}. Reads, p95: {'; '.join(reads)}."
+
+
+@styled(describe)
 def chart(found: Results) -> Chart:
     """Where an order's processor time goes beside the bare workflow's, and what reads take as the table grows."""
     drawn = new_chart()

@@ -260,6 +260,9 @@ def test_first_lesson_runs_to_its_end(lesson: Page, tmp_path: Path) -> None:
         drawn, shown, cell = chart.evaluate("img => [img.naturalWidth, img.width, img.closest('.jp-Cell').clientWidth]")
         assert drawn >= shown
         assert cell > shown > cell / 2
+    said = [chart.get_attribute("alt") or "" for chart in charts.all()]
+    assert re.match("Order tea, step by step: receive, .* completed at the first attempt; shipped after ", said[0])
+    assert "charge was lost, then completed" in said[1]
     charts.last.evaluate("img => img.closest('.jp-Cell').scrollIntoView({block: 'start'})")
     keep_picture(lesson, "lesson", tmp_path)
 
