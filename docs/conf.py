@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from sphinx.application import Sphinx
 
@@ -81,6 +82,7 @@ def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
     app.connect("autodoc-process-signature", _without_constructor)
     app.connect("autodoc-process-docstring", _without_module)
+    app.connect("html-page-context", _with_levels, priority=900)  # after furo
 
 
 def _without_constructor(_: Sphinx, what: str, *about: object) -> tuple[str, None] | None:
@@ -92,3 +94,10 @@ def _without_module(_: Sphinx, what: str, name: str, about: object, options: obj
     """A page has its own introduction."""
     if what == "module":
         lines.clear()
+
+
+def _with_levels(_: Sphinx, page: str, template: str, context: dict[str, Any], tree: object) -> None:
+    """Sphinx makes headings of the captions in a table of contents, and does not say of which level."""
+    for part in ("body", "furo_navigation_tree"):
+        if context.get(part):
+            context[part] = context[part].replace('role="heading">', 'role="heading" aria-level="2">')

@@ -3,12 +3,14 @@
     python notebooks/build.py [NN …]     execute and write (only lessons that begin with NN)
     python notebooks/build.py --check    say whether sources and notebooks agree; executes nothing
     python notebooks/build.py --fresh    also renew pictures, and outputs that nobody compares
+    python notebooks/build.py --texts    write what is not code: prose, translations, slides; executes nothing
 
 In a source (jupytext's py:percent), an exercise's code stands between `# <solution>` and `# </solution>`. A markdown
 cell tagged `explain` is folded, so that no answer stands open under its question. `why="…"` beside
 `nbval-ignore-output` is for authors, and stays in the source.
 A second run changes nothing: where a cell is as before, and all that nbval compares of its output, its old output
-stays, with its pictures. Cell ids come from the cells' text.
+stays, with its pictures. Cell ids come from the cells' text. Each cell says which part of a slide it is.
+A translation (translations.py) has the same code and no outputs: nobody runs it to build or to test it.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ import jupytext
 import nbformat
 from nbclient import NotebookClient
 from nbformat import NotebookNode
+from translations import LANGUAGES, read_translation, stale, translation_of
 from workbench import Workbench, open_workbench
 
 from orderkit.stack.tcp_ports import PREFERRED
@@ -36,7 +39,7 @@ FOLDER = Path(__file__).parent
 SOURCES = FOLDER / "src"
 SOLUTIONS = FOLDER / "solutions"
 EXPLAIN = "explain"
-FOLDED = "<details>\n<summary><b>Explain</b></summary>\n\n{}\n\n</details>"
+FOLDED = "<details>\n<summary><b>{}</b></summary>\n\n{}\n\n</details>"
 SOLUTION = re.compile(r"^# <solution>\n(.*?)^# </solution>\n?", re.DOTALL | re.MULTILINE)
 PLACEHOLDER = "# your code here\n"
 IGNORED = "nbval-ignore-output"
@@ -44,28 +47,63 @@ NOT_COMPARED = ("image/png", "image/jpeg", "application/vnd.jupyter.widget-view+
 CELL_SECONDS = 120
 
 
-def compose(source: Path, solved: bool) -> NotebookNode:
-    """The notebook of a source, not executed."""
+def compose(source: Path, solved: bool, language: str = "") -> NotebookNode:
+    """The notebook of a source, not executed; with the prose of a translation where there is one."""
     read = jupytext.read(source, fmt="py:percent")
+    translated = read_translation(translation_of(source, language)) if language else {}
     seen: Counter[str] = Counter()
-    cells = []
+    cells: list[NotebookNode] = []
     for cell in read.cells:
         text = cell.source.strip()
+        tags = list(cell.metadata.get("tags", []))
         digest = hashlib.sha256(f"{cell.cell_type}\n{text}".encode()).hexdigest()[:8]
         seen[digest] += 1
+        key = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
+        part = slide_part(cell.cell_type, text, tags, cells[-1] if cells else None)
         if cell.cell_type == "code":
             text = SOLUTION.sub(r"\1" if solved else PLACEHOLDER, f"{text}\n").strip()
-        elif EXPLAIN in cell.metadata.get("tags", []):
-            text = FOLDED.format(text)
+        else:
+            text = translated.get(key, text)
+            if EXPLAIN in tags:
+                text = FOLDED.format(LANGUAGES.get(language, "Explain"), text)
         made = {"code": nbformat.v4.new_code_cell, "markdown": nbformat.v4.new_markdown_cell}[cell.cell_type](text)
-        made.id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
-        made.metadata = {"tags": list(cell.metadata["tags"])} if cell.metadata.get("tags") else {}
+        made.id = key
+        made.metadata = {"tags": tags} if tags else {}
+        if part:
+            made.metadata["slideshow"] = {"slide_type": part}
         cells.append(made)
     metadata = {
         "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
     }
     return nbformat.v4.new_notebook(cells=cells, metadata=metadata)
+
+
+def slide_part(kind: str, text: str, tags: list[str], before: NotebookNode | None) -> str:
+    """nbconvert's and RISE's word: each heading begins a slide, each step of it is below; "" goes on."""
+    if before is None or text.startswith("## "):
+        return "slide"
+    if text.startswith("predictions."):
+        return "skip"
+    if EXPLAIN in tags:
+        return "fragment"
+    introduced = before.cell_type == "markdown" and EXPLAIN not in before.metadata.get("tags", [])
+    return "" if kind == "code" and introduced else "subslide"
+
+
+def prose_of(source: Path) -> dict[str, str]:
+    """The pieces of English prose, by the keys that translations use."""
+    return {cell.id: cell.source for cell in compose(source, solved=False).cells if cell.cell_type == "markdown"}
+
+
+def translated_targets() -> dict[Path, tuple[Path, str]]:
+    """Each translated notebook to be, with its source and language."""
+    return {
+        FOLDER / language / f"{source.stem}.ipynb": (source, language)
+        for language in LANGUAGES
+        for source in sorted(SOURCES.glob("[0-9][0-9]_*.py"))
+        if translation_of(source, language).exists()
+    }
 
 
 def targets() -> dict[Path, tuple[Path, bool]]:
@@ -140,12 +178,42 @@ def build(only: list[str], fresh: bool) -> None:
                 continue
             print(f"{target.relative_to(FOLDER.parent)} …", flush=True)
             notebook = compose(source, solved)
-            target.parent.mkdir(exist_ok=True)
             execute(notebook, target.parent, workbench)
             if target.exists() and not fresh:
                 keep_what_is_the_same(notebook, nbformat.read(target, as_version=4))
-            nbformat.validate(notebook)
-            nbformat.write(notebook, target)
+            write(notebook, target)
+    write_translations()
+
+
+def write_texts(only: list[str]) -> None:
+    """Write what is not code; a notebook whose code has changed is left to `build`."""
+    for target, (source, solved) in targets().items():
+        if not target.exists() or (only and not source.stem.startswith(tuple(only))):
+            continue
+        notebook = compose(source, solved)
+        before = {(cell.id, cell.source): cell for cell in nbformat.read(target, as_version=4).cells}
+        code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+        if any((cell.id, cell.source) not in before for cell in code):
+            print(f"{target.relative_to(FOLDER.parent)} has other code: python notebooks/build.py {source.stem[:2]}")
+            continue
+        for cell in code:
+            earlier = before[cell.id, cell.source]
+            cell.outputs, cell.execution_count = earlier.outputs, earlier.execution_count
+        write(notebook, target)
+    write_translations()
+
+
+def write_translations() -> None:
+    """All of them: it takes no time."""
+    for target, (source, language) in translated_targets().items():
+        write(compose(source, solved=False, language=language), target)
+
+
+def write(notebook: NotebookNode, target: Path) -> None:
+    """Check the notebook's form, and write it."""
+    nbformat.validate(notebook)
+    target.parent.mkdir(exist_ok=True)
+    nbformat.write(notebook, target)
 
 
 def disagreements() -> list[str]:
@@ -165,6 +233,13 @@ def disagreements() -> list[str]:
             found.append(f"{name} differs from {source.relative_to(FOLDER)}")
         if any(cell.cell_type == "code" and cell.execution_count is None for cell in notebook.cells):
             found.append(f"{name} was not executed")
+    for target, (source, language) in translated_targets().items():
+        name = translation_of(source, language).relative_to(FOLDER)
+        faults = stale(prose_of(source), read_translation(translation_of(source, language)))
+        found += [f"{name}: {fault}" for fault in faults]
+        expected = compose(source, solved=False, language=language)
+        if not faults and (not target.exists() or nbformat.read(target, as_version=4) != expected):
+            found.append(f"{target.relative_to(FOLDER)} differs from {name}: python notebooks/build.py --texts")
     return found
 
 
@@ -178,7 +253,11 @@ def main() -> int:
     parser.add_argument("only", nargs="*", metavar="NN", help="only lessons that begin with this")
     parser.add_argument("--check", action="store_true", help="only say whether sources and notebooks agree")
     parser.add_argument("--fresh", action="store_true", help="also renew pictures and outputs that nobody compares")
+    parser.add_argument("--texts", action="store_true", help="only write what is not code; executes nothing")
     arguments = parser.parse_args()
+    if arguments.texts:
+        write_texts(arguments.only)
+        return 0
     if not arguments.check:
         build(arguments.only, arguments.fresh)
         return 0

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
-import re
+import json
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from docutils import nodes
@@ -11,11 +12,8 @@ from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
-from orderkit.analysis import charts as functions
-from orderkit.lab.charts import Charts
-
 BUTTONS = "predictions."  # without a kernel they remember nothing
-DRAWN = re.compile(r"charts\.(\w+)\((.*?)\)|^(\w+)\(.*\)$", re.MULTILINE)
+PICTURE = "image/png"
 
 
 class NameSolutions(SphinxTransform):
@@ -30,34 +28,32 @@ class NameSolutions(SphinxTransform):
 
 
 class Describe(SphinxPostTransform):
-    """Gives every picture that a cell has made its alternative text, for those who do not see it."""
+    """Gives each picture that a cell has made the words that the chart said of itself; leaves the buttons out."""
 
     default_priority = 400
 
     def run(self, **_: Any) -> None:
         """Of the page at hand."""
+        if not self.env.docname.startswith("notebooks/"):
+            return
+        words = alternatives(Path(self.env.doc2path(self.env.docname)))
         cells = self.document.findall(
             lambda node: "cell" in node.get("classes", []) if isinstance(node, nodes.Element) else False
         )
         for cell in list(cells):
-            code = "\n".join(block.astext() for block in cell.findall(nodes.literal_block))
-            if code.startswith(BUTTONS):
+            if next(cell.findall(nodes.literal_block), nodes.Text("")).astext().startswith(BUTTONS):
                 cell.parent.remove(cell)
                 continue
-            for image in cell.findall(nodes.image):
-                image["alt"] = describe(code)
+            for image, said in zip(cell.findall(nodes.image), words, strict=False):
+                image["alt"] = said
 
 
-def describe(code: str) -> str:
-    """`Chart of pot: one order, step by step …`, from `lab.charts.timeline("pot")` and that method's docstring."""
-    for method, orders, function in DRAWN.findall(code):
-        drawn = getattr(Charts, method, None) or getattr(functions, function or " ", None)
-        if drawn is not None and drawn.__doc__:
-            about = (inspect.getdoc(drawn) or "").splitlines()[0].rstrip(".")
-            of = re.sub(r"[\"'*]", "", orders)
-            what = f"Chart of {of}" if of else "Chart"
-            return f"{what}: {about[0].lower()}{about[1:]}. The tables of this page have the numbers."
-    return ""
+def alternatives(notebook: Path) -> Iterator[str]:
+    """What each stored picture says of itself, in order."""
+    for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
+        for output in cell.get("outputs", []):
+            if PICTURE in output.get("data", {}):
+                yield output["metadata"].get(PICTURE, {}).get("alt", "")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

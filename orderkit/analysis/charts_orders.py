@@ -28,6 +28,7 @@ from orderkit.analysis.style import (
     styled,
     swatches,
 )
+from orderkit.analysis.words import percent
 
 WIDTHS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600)  # of bins, in seconds
 MOST_BINS = 60
@@ -137,7 +138,7 @@ def predicted_vs_measured(comparison: pd.DataFrame) -> Chart:
         if (below + above).any():
             axes.errorbar(places + side, shares, [below, above], fmt="none", ecolor=INK, elinewidth=2, capsize=8)
         for place, share, error in zip(places + side, shares, above, strict=True):
-            axes.text(place, share + error + 0.015, descriptions.percent(share), ha="center", fontsize=14)
+            axes.text(place, share + error + 0.015, percent(share), ha="center", fontsize=14)
     axes.set_xticks(places, [f"{row.policy}\n{row.measure}" for row in comparison.itertuples()])
     axes.set_ylim(0, 1.1)
     axes.set_yticks(np.linspace(0, 1, 6))

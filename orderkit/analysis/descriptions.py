@@ -5,8 +5,7 @@ Each function takes what the chart's function takes, and is handed to `styled` b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import groupby
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -14,6 +13,7 @@ import pandas as pd
 from orderkit.analysis import frames
 from orderkit.analysis.palette import ATTEMPT_COLOURS, ORDER_COLOURS
 from orderkit.analysis.prediction import Prediction
+from orderkit.analysis.words import course, listed, many, percent, times, told_steps
 from orderkit.core.events import STATE_EVENTS
 from orderkit.core.orders import ENDS
 from orderkit.core.policies import UNTIL_DONE
@@ -21,27 +21,14 @@ from orderkit.core.steps import Step
 
 _MOST_WAITS = 4  # that are told one by one
 _CLOSING = {str(STATE_EVENTS[state]): state.value for state in ENDS}
-_HAPPENED = {
-    "completed": "completed",
-    "failed": "failed",
-    "timed_out": "timed out",
-    "cancelled": "was cancelled",
-    "lost": "was lost",
-    "running": "still runs",
-}
 
 
 def order_timeline(timeline: pd.DataFrame, deadline_seconds: float | None = None) -> str:
     """`charge failed twice, then completed; receive … at the first attempt; shipped after 4.2 s`."""
     attempts = timeline[timeline["kind"] == "attempt"].sort_values(["start_seconds", "event_id"])
     events = timeline[timeline["kind"] == "event"]
-    courses = {str(step): _course(of) for step in Step if len(of := attempts[attempts["name"] == step]["outcome"])}
-    parts = []
-    for smooth, steps in groupby(courses, lambda step: courses[step] == "completed"):
-        if smooth:
-            parts.append(f"{listed(steps)} completed at the first attempt")
-        else:
-            parts += [f"{step} {courses[step]}" for step in steps]
+    courses = {str(step): course(of) for step in Step if len(of := attempts[attempts["name"] == step]["outcome"])}
+    parts = told_steps(courses)
     runs = attempts[attempts["name"].isin([Step.PREPARE, Step.DISPATCH])]["workflow_id"].nunique()
     if runs > 1:
         parts.append(f"the child workflow ran {times(runs)}")
@@ -55,15 +42,6 @@ def order_timeline(timeline: pd.DataFrame, deadline_seconds: float | None = None
     if deadline_seconds is not None:
         parts.append(f"the deadline is {deadline_seconds:g} s")
     return f"Order {timeline['order_id'].iloc[0]}, step by step: {'; '.join(parts)}."
-
-
-def _course(outcomes: Iterable[str]) -> str:
-    """`failed twice, timed out, then completed`."""
-    parts = []
-    for outcome, each in groupby(outcomes):
-        number = len(list(each))
-        parts.append(_HAPPENED.get(outcome, outcome) + (f" {times(number)}" if number > 1 else ""))
-    return f"{', '.join(parts[:-1])}, then {parts[-1]}" if len(parts) > 1 else parts[0]
 
 
 def _end(timeline: pd.DataFrame, events: pd.DataFrame) -> str:
@@ -103,11 +81,11 @@ def retry_waits(attempts: pd.DataFrame) -> str:
     for kind, chosen in (("By the order's policy", waits[~until_done]), ("Until done", waits[until_done])):
         later = chosen["attempt"] > _MOST_WAITS
         of = [
-            f"after attempt {number}, median {seconds.median():.2f} s of {len(seconds)}"
+            f"{len(seconds)} after attempt {number}, median {seconds.median():.2f} s"
             for number, seconds in chosen[~later].groupby("attempt")["wait_seconds"]
         ]
         if later.any():
-            of.append(f"later, median {chosen[later]['wait_seconds'].median():.2f} s of {later.sum()}")
+            of.append(f"{later.sum()} after later ones, median {chosen[later]['wait_seconds'].median():.2f} s")
         parts += [f" {kind}: {'; '.join(of)}."] if of else []
     return f"{many(len(waits), 'wait')} before a retry.{''.join(parts)}"
 
@@ -172,29 +150,6 @@ def predicted_vs_measured(comparison: pd.DataFrame) -> str:
             f"(95 % interval {low} to {high})"
         )
     return f"Predicted and measured. {'; '.join(parts)}."
-
-
-def percent(share: float) -> str:
-    """As many decimals as tell it from 100 %, no more."""
-    if share == 1:
-        return "100 %"
-    return f"{100 * share:.1f} %" if share < 0.99 else f"{100 * share:.2f} %"
-
-
-def listed(words: Iterable[str]) -> str:
-    """`a, b and c`."""
-    each: Sequence[str] = list(words)
-    return f"{', '.join(each[:-1])} and {each[-1]}" if len(each) > 1 else "".join(each)
-
-
-def times(number: int) -> str:
-    """`once`, `twice`, `3 times`."""
-    return {1: "once", 2: "twice"}.get(number, f"{number} times")
-
-
-def many(number: int, noun: str) -> str:
-    """`1 order`, `2 orders`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _counted(counts: Mapping[Any, int], order: Iterable[str]) -> str:

@@ -14,6 +14,9 @@ from typing import Any
 
 import pytest
 import typer.main
+from lab.test_browser import CHROMIUM, FLAGS
+from playwright.sync_api import sync_playwright
+from support.axe import serious
 from support.site import ELSEWHERE, Page, broken, read_site
 
 import orderkit.analysis.style
@@ -121,19 +124,41 @@ def test_every_picture_says_what_it_shows(site: dict[Path, Page], folder: Path) 
     assert [where for where in pictures if len(where[2]) < 20] == []
 
 
+# One of each kind.
+PAGES = ["docs/index", "notebooks/00_start_here", "docs/how-to/teaching", "docs/reference/lab", "docs/decisions/cells"]
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium, chromium-browser or google-chrome on the PATH")
+def test_axe_finds_nothing_serious(folder: Path) -> None:
+    found: dict[str, list[str]] = {}
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        for scheme in ("light", "dark"):
+            context = chromium.new_context(color_scheme=scheme, reduced_motion="reduce")
+            for name in PAGES:
+                page = context.new_page()
+                page.goto((folder / f"{name}.html").as_uri())
+                found[f"{name}, {scheme}"] = serious(page)
+                page.close()
+        chromium.close()
+    assert {where: what for where, what in found.items() if what} == {}
+
+
 def test_nothing_is_loaded_from_elsewhere(site: dict[Path, Page]) -> None:
     loads = {address for page in site.values() for address in page.loads}
     assert len(loads) > 10
     assert [address for address in loads if ELSEWHERE.match(address) and not address.startswith("data:")] == []
 
 
-def test_lessons_have_the_charts_of_their_stored_outputs(site: dict[Path, Page], folder: Path) -> None:
+def test_lessons_have_the_charts_of_their_stored_outputs_and_their_words(site: dict[Path, Page], folder: Path) -> None:
     assert len(NOTEBOOKS) > 10
     for path in NOTEBOOKS:
         cells = json.loads(path.read_text())["cells"]
-        charts = sum("image/png" in output.get("data", {}) for cell in cells for output in cell.get("outputs", []))
+        outputs = [output for cell in cells for output in cell.get("outputs", [])]
+        charts = [output["metadata"] for output in outputs if "image/png" in output.get("data", {})]
         page = site[(folder / path.relative_to(ROOT)).with_suffix(".html")]
-        assert len(page.pictures) == charts, path.name
+        assert [alt for _, alt in page.pictures] == [each["image/png"]["alt"] for each in charts], path.name
 
 
 def test_lessons_fold_their_explanations_and_have_no_buttons(folder: Path) -> None:

@@ -123,8 +123,8 @@ CASES: dict[str, tuple[Callable[[], Chart], list[str]]] = {
     "retry_waits": (
         partial(charts.retry_waits, TRIED),
         [
-            "2 waits before a retry. By the order's policy: after attempt 1, median 1.00 s of 1; "
-            "after attempt 2, median 2.00 s of 1."
+            "2 waits before a retry. By the order's policy: 1 after attempt 1, median 1.00 s; "
+            "1 after attempt 2, median 2.00 s."
         ],
     ),
     "failures_over_time": (
