@@ -23,11 +23,11 @@ class StartForm:
         self.order_id = widgets.Text(_FIRST_ID, layout=_wide("110px"))
         self.policy = widgets.Dropdown(options=[name.value for name in PolicyName], layout=_wide("86px"))
         self.scenario = widgets.Dropdown(options=[name.value for name in Scenario], layout=_wide("98px"))
-        self.script = widgets.Text(placeholder="charge=error,hang,ok", layout=_wide("auto"))
+        self.script = widgets.Text(placeholder="charge=error,hang,ok", layout=_wide("auto", "1 1 120px"))
         self.seed = widgets.BoundedIntText(0, min=0, max=2**53, layout=_wide("64px"))
         self.review = widgets.Dropdown(options=[name.value for name in Review], layout=_wide("82px"))
         self.deadline = widgets.BoundedFloatText(
-            DEFAULT_DEADLINE_SECONDS, min=MIN_DEADLINE_SECONDS, max=MAX_DEADLINE_SECONDS, layout=_wide("64px")
+            DEFAULT_DEADLINE_SECONDS, min=MIN_DEADLINE_SECONDS, max=MAX_DEADLINE_SECONDS, layout=_wide("84px")
         )
         self.start_one = widgets.Button(description="Start", button_style="primary", layout=_wide("70px"))
         self.start_many = widgets.Button(description=f"Start {MANY}", layout=_wide("76px"))
@@ -37,7 +37,7 @@ class StartForm:
             _field("order id", self.order_id),
             _field("policy", self.policy),
             _field("faults", self.scenario),
-            _field("or a script", self.script, grows=True),
+            _field("or a script", self.script),
             _field("seed", self.seed),
             _field("review", self.review),
             _field("deadline, s", self.deadline),
@@ -76,10 +76,13 @@ class StartForm:
             self.order_id.value = free[0]
 
 
-def _wide(width: str) -> widgets.Layout:
-    return widgets.Layout(width=width, flex="0 0 auto", min_width="0")
+def _wide(width: str, flex: str = "0 0 auto") -> widgets.Layout:
+    return widgets.Layout(width=width, flex=flex, min_width="0")
 
 
-def _field(name: str, widget: widgets.Widget, grows: bool = False) -> widgets.VBox:
-    layout = widgets.Layout(flex="1 1 120px" if grows else "0 0 auto", min_width="0", overflow="hidden")
-    return widgets.VBox([widgets.HTML(f'<span class="okc-field">{name}</span>'), widget], layout=layout)
+def _field(name: str, widget: widgets.DescriptionWidget) -> widgets.DescriptionWidget:
+    """With its name above it; a label of the widget's own, so that a screen reader says it, too."""
+    widget.description = name
+    widget.style.description_width = "auto"
+    widget.add_class("okc-field")
+    return widget

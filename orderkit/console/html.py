@@ -82,7 +82,29 @@ def workers_html(workers: int | None, extra: Sequence[str] = ()) -> str:
 def message_html(kind: str, text: str) -> str:
     """The answer to a click; `kind` is good, bad or busy."""
     sign = {"good": "✔", "bad": "✖", "busy": "…"}[kind]
-    return f'<div class="okc-message okc-{kind}" role="status">{sign} {escape(text)}</div>'
+    # A screen reader says an alert that is put into the page; of a status it must know the place before.
+    role = "status" if kind == "busy" else "alert"
+    return f'<div class="okc-message okc-{kind}" role="{role}">{_unsaid(sign)} {escape(text)}</div>'
+
+
+def news_html(order: ConsoleOrder | None) -> str:
+    """What a screen reader says of the selected order, unseen: that it waits for a person, stands still, or ended."""
+    if order is None:
+        return ""
+    if order.failing:
+        news = "stands still, its workflow fails"
+    elif order.closed:
+        news = f"has ended: {order.state}"
+    elif order.state == OrderState.IN_REVIEW and order.row and order.row.review == "human":
+        news = "waits for a yes or a no"
+    else:
+        return ""
+    return f'<div class="okc-unseen" role="alert">{escape(order.order_id)} {news}</div>'
+
+
+def scroll_handle_html() -> str:
+    """What the Tab key reaches, so that the arrow keys scroll; seen while it has the focus."""
+    return '<div class="okc-unseen" tabindex="0">the order; arrow keys scroll</div>'
 
 
 def title_html(order: ConsoleOrder | None, now: datetime) -> str:
@@ -145,16 +167,26 @@ def money(cents: int) -> str:
 def _chip(order: ConsoleOrder, step: str) -> str:
     progress = order.steps.get(step)
     if progress is None:
-        return f'<span class="okc-chip okc-none" title="{step}: not yet">·</span>'
+        return _sign("·", f"{step}: not yet", css="okc-chip okc-none")
     outcome, attempts = progress.outcome, progress.attempts
     if step == Step.REVIEW and outcome == "completed" and order.state == OrderState.IN_REVIEW:
         title = "review: waiting for the timer or a person"
-        return f'<span class="okc-chip" style="background:{WAITING};color:#fff" title="{title}">{_ASKS}</span>'
+        return _sign(_ASKS, title, f"background:{WAITING};color:#fff")
     ground = ATTEMPT_COLOURS[outcome]
     number = f"{attempts}" if attempts > 1 else ""
     title = f"{step}: {attempts} attempt{'s' * (attempts != 1)}, the last one {outcome.replace('_', ' ')}"
     style = f"background:{ground};color:{ink_on(ground)}"
-    return f'<span class="okc-chip" style="{style}" title="{title}">{SIGNS[outcome]}{number}</span>'
+    return _sign(f"{SIGNS[outcome]}{number}", title, style)
+
+
+def _sign(sign: str, title: str, style: str = "", css: str = "okc-chip") -> str:
+    """A picture of one or two characters, with words for who does not see it."""
+    return f'<span class="{css}" role="img" aria-label="{title}" title="{title}" style="{style}">{sign}</span>'
+
+
+def _unsaid(sign: str) -> str:
+    """A sign that screen readers would spell out."""
+    return f'<span aria-hidden="true">{sign}</span>'
 
 
 def _left(order: ConsoleOrder, now: datetime) -> str:

@@ -29,7 +29,7 @@ class _Row:
     def show(self, order: ConsoleOrder, now: datetime) -> None:
         if self.order.order_id != order.order_id:
             self.button.description = _short(order.order_id)
-            self.button.tooltip = f"select {order.order_id}"
+            self._say_what_it_does(order)
         self.order = order
         self.steps.value = row_html(order, now)
 
@@ -38,6 +38,10 @@ class _Row:
             self._picked = picked
             change = self.root.add_class if picked else self.root.remove_class
             change("okc-picked")
+            self._say_what_it_does(self.order)
+
+    def _say_what_it_does(self, order: ConsoleOrder) -> None:
+        self.button.tooltip = f"{order.order_id} is selected" if self._picked else f"select {order.order_id}"
 
 
 def _short(order_id: str) -> str:
@@ -58,6 +62,7 @@ class OrderList:
             "style": widgets.ButtonStyle(),
         }
         self._scrolled = widgets.VBox(layout=widgets.Layout(overflow="hidden auto", flex="1 1 auto"))
+        self._scrolled.add_class("okc-list")
         gap = widgets.HTML(layout=widgets.Layout(width="120px", flex="0 0 auto"))
         head = widgets.HBox([gap, widgets.HTML(list_head_html(), layout=self._shared["steps"])])
         head.layout = widgets.Layout(flex="0 0 auto", overflow="visible")

@@ -8,12 +8,14 @@ from datetime import datetime
 import ipywidgets as widgets
 
 from orderkit.console.commands import Cancel, Command, Decide, change_address
-from orderkit.console.html import events_html, title_html
+from orderkit.console.html import events_html, news_html, scroll_handle_html, title_html
 from orderkit.console.state import ConsoleOrder
 from orderkit.console.timeline import timeline_html
 from orderkit.core.choices import Via
 
 _ADDRESS = {"street": "38%", "city": "26%", "state": "14%", "zip": "18%"}
+
+_VIA = "an update is answered: accepted, or refused and why; a signal is only sent"
 
 
 class OrderPanel:
@@ -21,31 +23,31 @@ class OrderPanel:
 
     def __init__(self, act: Callable[[str], None]) -> None:
         self.title, self.timeline, self.events = (widgets.HTML(layout=_part("auto", "0 0 auto")) for _ in range(3))
-        self.who = widgets.Text("you", placeholder="who", layout=_part("22%"), tooltip="who asks; kept with the order")
-        self.why = widgets.Text(placeholder="reason or note", layout=_part("48%"))
-        self.via = widgets.Dropdown(
-            options=[("by update", "update"), ("by signal", "signal")],
-            tooltip="an update is answered: accepted, or refused and why; a signal is only sent",
-            layout=_part("26%"),
-        )
+        self.news = widgets.HTML(layout=_part("auto", "0 0 auto"))
+        self.who = _named("who asks; kept with the order", widgets.Text("you", placeholder="who", layout=_part("22%")))
+        self.why = _named("reason or note", widgets.Text(placeholder="reason or note", layout=_part("48%")))
+        options = [("by update", "update"), ("by signal", "signal")]
+        self.via = _named(f"how it is sent; {_VIA}", widgets.Dropdown(options=options, layout=_part("26%")))
         self.address = {
-            name: widgets.Text(placeholder=name, layout=_part(width), tooltip=name) for name, width in _ADDRESS.items()
+            name: _named(name, widgets.Text(placeholder=name, layout=_part(width))) for name, width in _ADDRESS.items()
         }
         self.buttons = {
-            "approve": widgets.Button(description="✔ Approve", layout=_part("auto")),
-            "reject": widgets.Button(description="✖ Reject", layout=_part("auto")),
-            "cancel": widgets.Button(description="Cancel order", layout=_part("auto")),
-            "address": widgets.Button(description="Change address", layout=_part("auto")),
+            "approve": _button("✔ Approve"),
+            "reject": _button("✖ Reject"),
+            "cancel": _button("Cancel order"),
+            "address": _button("Change address"),
         }
         for name, button in self.buttons.items():
             button.on_click(lambda _, name=name: act(name))
         self._shown: ConsoleOrder | None = None
         self._filled_for: str | None = None
         # What grows is above and scrolls, so that no button moves away from the hand that wants to click it.
+        handle = widgets.HTML(scroll_handle_html(), layout=_part("auto", "0 0 auto"))
         scrolled = widgets.Layout(overflow="hidden auto", flex="1 1 auto", min_height="0")
         self.root = widgets.VBox(
             [
-                widgets.VBox([self.title, self.timeline, self.events], layout=scrolled),
+                self.news,
+                widgets.VBox([handle, self.title, self.timeline, self.events], layout=scrolled),
                 _line(self.who, self.why, self.via),
                 _line(*self.address.values()),
                 _line(*self.buttons.values()),
@@ -79,6 +81,7 @@ class OrderPanel:
             self.timeline.value = timeline_html(order, now)
         if order is not self._shown:
             self.events.value = events_html(order)
+            self.news.value = news_html(order)
             if order and (order.order_id != self._filled_for):
                 self._fill_address(order)
         self._shown = order
@@ -106,3 +109,14 @@ def _part(width: str, flex: str = "1 1 auto") -> widgets.Layout:
 
 def _line(*children: widgets.Widget) -> widgets.HBox:
     return widgets.HBox(list(children), layout=widgets.Layout(flex="0 0 auto", min_width="0", overflow="hidden"))
+
+
+def _named(name: str, widget: widgets.DescriptionWidget) -> widgets.DescriptionWidget:
+    """For screen readers; there is no room for a label that is seen."""
+    widget.description = name
+    widget.add_class("okc-named")
+    return widget
+
+
+def _button(text: str) -> widgets.Button:
+    return widgets.Button(description=text, tooltip=_VIA, layout=_part("auto"))

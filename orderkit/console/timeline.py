@@ -6,6 +6,7 @@ from datetime import datetime
 from html import escape
 
 from orderkit.analysis.palette import ATTEMPT_COLOURS, WAITING
+from orderkit.analysis.words import course, told_steps
 from orderkit.console.state import ConsoleAttempt, ConsoleOrder
 from orderkit.core.events import EventType, event_step
 from orderkit.core.orders import OrderState
@@ -18,7 +19,10 @@ _MOST_BARS = 200
 
 
 def timeline_html(order: ConsoleOrder | None, now: datetime) -> str:
-    """Attempts as bars, the review's waiting as a line, events as diamonds, over seconds since the order's start."""
+    """Attempts as bars, the review's waiting as a line, events as diamonds, over seconds since the order's start.
+
+    It is one picture, with a sentence for who does not see it; the table of events has the details.
+    """
     if order is None or not order.history:
         return ""
     last = order.seconds(order.history[-1].ts if order.closed else max(now, order.history[-1].ts))
@@ -26,7 +30,17 @@ def timeline_html(order: ConsoleOrder | None, now: datetime) -> str:
     names = {a.step for a in order.attempts} | {_event_step(event.type) for event in order.history if not event.step}
     rows = "".join(_row(order, step, last, span) for step in Step if step in names)
     grid = f"--okc-step:{_percent(_tick(span), span)}"
-    return f'<div class="okc-timeline" style="{grid}">{rows}{_axis(order, span)}</div>'
+    said = escape(_sentence(order), quote=True)
+    return f'<div class="okc-timeline" role="img" aria-label="{said}" style="{grid}">{rows}{_axis(order, span)}</div>'
+
+
+def _sentence(order: ConsoleOrder) -> str:
+    courses = {
+        str(step): course(outcomes)
+        for step in Step
+        if (outcomes := [attempt.outcome for attempt in order.attempts if attempt.step == step])
+    }
+    return f"Order {order.order_id}, step by step: {'; '.join(told_steps(courses)) or 'no attempt yet'}."
 
 
 def _span(order: ConsoleOrder, last: float) -> float:

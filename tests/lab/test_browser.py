@@ -24,6 +24,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from PIL import Image
 from playwright.sync_api import BrowserContext, Locator, Page, expect, sync_playwright
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
+from support.axe import serious
 from support.terminal import Terminal, processes_below, until
 
 from orderkit.stack.jupyter import FIRST_NOTEBOOK
@@ -233,9 +234,8 @@ def start_order(page: Page, order_id: str, policy: str = "spec", script: str = "
 
 
 def field(page: Page, name: str) -> Locator:
-    """The form's box that has this word over it."""
-    word = page.locator(".okc-field").get_by_text(name, exact=True)
-    return page.locator(".okc .widget-vbox:has(> * .okc-field):not(:has(.widget-vbox))").filter(has=word)
+    """The form's box that has this label."""
+    return page.locator(".okc .okc-field", has=page.locator("label").get_by_text(name, exact=True))
 
 
 def title(page: Page, order_id: str) -> Locator:
@@ -319,11 +319,55 @@ def test_console_fits_its_cell_in_both_themes(console: Page, tmp_path: Path) -> 
     for picture, theme in {"console-dark": "JupyterLab Dark", "console": "JupyterLab Light"}.items():
         choose(console, "Settings", "Theme", theme)
         console.locator(f'body[data-jp-theme-name="{theme}"]').wait_for(state="attached")
+        console.locator("#jupyterlab-splash").wait_for(state="detached")
         console.locator(".okc").evaluate("panel => panel.closest('.jp-Cell').scrollIntoView({block: 'end'})")
         keep_picture(console, picture, tmp_path)
         assert console.evaluate(TOO_WIDE) == []
+        assert serious(console, ".okc") == []
         height = console.locator(".okc").evaluate("panel => panel.offsetHeight")
         assert height < console.locator(".jp-WindowedPanel-outer").evaluate("notebook => notebook.clientHeight")
+
+
+# What has the focus, as a screen reader names it; null outside of the console.
+FOCUSED = """() => {
+  const here = document.activeElement;
+  if (!here.closest('.okc')) return null;
+  return (here.labels?.[0] ?? here).innerText.trim();
+}"""
+WALK = [
+    *("order id", "policy", "faults", "or a script", "seed", "review", "deadline, s", "Start", "Start 20"),
+    *("Kill worker", "Stop workers", "Start worker", "lamp-3", "lamp-2", "lamp-1", "the order; arrow keys scroll"),
+    *("who asks; kept with the order", "reason or note"),
+    "how it is sent; an update is answered: accepted, or refused and why; a signal is only sent",
+    *("street", "city", "state", "zip", "✔ Approve", "✖ Reject", "Cancel order", "Change address"),
+]
+
+
+def test_console_is_walked_by_the_tab_key_alone(console: Page) -> None:
+    """In the order that is seen, the newest order first; then back to another order, and a decision on it."""
+    field(console, "order id").locator("input").focus()
+    walked: list[str] = []
+    while (here := console.evaluate(FOCUSED)) and len(walked) < 2 * len(WALK):
+        walked.append(here)
+        console.keyboard.press("Tab")
+    assert walked == WALK
+    field(console, "order id").locator("input").focus()
+    for key, presses in (("Tab", WALK.index("lamp-1")), ("Enter", 1)):
+        for _ in range(presses):
+            console.keyboard.press(key)
+    console.get_by_role("alert").get_by_text("lamp-1 has ended: shipped").wait_for(state="attached")
+    console.get_by_role("button", name="lamp-1").and_(console.get_by_title("lamp-1 is selected")).wait_for()
+    for key, presses in (("Shift+Tab", 2), ("Space", 1), ("Tab", WALK.index("✖ Reject") - WALK.index("lamp-3"))):
+        for _ in range(presses):
+            console.keyboard.press(key)
+    console.keyboard.press("Enter")
+    console.get_by_role("alert").get_by_text("lamp-3 has ended: cancelled").wait_for(state="attached")
+
+
+def test_console_says_its_pictures_to_a_screen_reader(console: Page) -> None:
+    console.get_by_role("img", name="Order lamp-3, step by step: receive failed, then completed; ").wait_for()
+    chip = console.get_by_role("img", name="receive: 2 attempts, the last one completed")
+    assert chip.filter(has_text="✔2").count() == 1
 
 
 def test_lesson_goes_on_after_its_tab_was_closed_in_the_middle_of_a_run(desk: Desk, lesson: Page) -> None:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from lab.test_browser import CHROMIUM, FLAGS
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+from support.axe import serious
 from support.terminal import Terminal, processes_below, until
 
 OUTAGE_SECONDS = 3
@@ -120,10 +120,7 @@ def test_the_story_from_its_first_chapter_to_a_clean_audit(room: Room, tmp_path:
         assert other.evaluate(TOO_FAR) == []
         folder = Path(os.environ.get("ORDERKIT_SCREENSHOTS", tmp_path))
         other.screenshot(path=folder / f"stage-{size}-{scheme}.png")
-        serious = [
-            found for found in Axe().run(other).response["violations"] if found["impact"] in ("serious", "critical")
-        ]
-        assert serious == []
+        assert serious(other) == []
         other.close()
     page.close()
 
