@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-input -c co
 CANDIDATES := python3.13 python3.12 python3.11 python3.14 python3 python
 FITS := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help install lab demo test check docs bench coverage lowest fences soak containers elsewhere format notebooks histories wheel usb clean
+.PHONY: help install lab demo test check docs slides bench coverage lowest fences soak containers elsewhere format notebooks histories wheel usb clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -39,6 +39,9 @@ check: .venv/.dev ## quick checks: format, lint, types, import rules, known vuln
 docs: .venv/.dev ## the documentation site, in build/docs/html (half a minute, no network)
 	@$(BIN)/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going -c docs -d build/docs/doctrees . build/docs/html
 	@echo "The site: build/docs/html/index.html"
+
+slides: .venv/.dev ## the lessons as slides, in build/slides (no network)
+	@$(BIN)/python notebooks/slides.py
 
 coverage: .venv/.dev ## the same tests with coverage: which lines and branches of orderkit/ they run (15 minutes)
 	@COVERAGE=$(BIN)/coverage bash tests/support/coverage.sh
