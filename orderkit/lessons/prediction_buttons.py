@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from orderkit.lessons.questions import CHOICES
+from orderkit.course.questions import CHOICES
 
 if TYPE_CHECKING:
     import ipywidgets as widgets

@@ -1,27 +1,25 @@
 """What a learner has predicted: remembered in the lab's folder, one file a lesson. The only place that stores it.
 
 In a notebook: `predictions = Predictions(lab.home, "00")`, `predictions.ask(1)` under a question, `predictions.score()`
-at the end. Who wants to hear of each choice, as a class's board does, calls `subscribe`.
+at the end. `course.progress` hears of each question and each choice.
 """
 
 from __future__ import annotations
 
 import json
-import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orderkit.core.choices import check_choice
-from orderkit.lessons.questions import ANSWERS, CHOICES
+from orderkit.course import progress
+from orderkit.course.questions import ANSWERS, CHOICES
 
 if TYPE_CHECKING:
     from orderkit.lessons.prediction_buttons import Buttons, Score
-
-logger = logging.getLogger(__name__)
 
 _FOLDER = "predictions"
 
@@ -34,19 +32,6 @@ class Prediction:
     round: str  # "1", or an exhibit's name in the museum
     choice: str  # a, b or c
     right: bool
-
-
-Listener = Callable[[Prediction], None]
-_listeners: list[Listener] = []
-
-
-def subscribe(listener: Listener) -> Callable[[], None]:
-    """Call `listener` with each prediction of this process from now on; returns what ends that.
-
-    What was predicted before is in `read_predictions`.
-    """
-    _listeners.append(listener)
-    return lambda: _listeners.remove(listener) if listener in _listeners else None
 
 
 def read_predictions(home: Path) -> list[Prediction]:
@@ -79,7 +64,7 @@ class Predictions:
         return self._choices.get(round)
 
     def choose(self, round: str, choice: str) -> Prediction:
-        """Remember a choice, and tell everybody who has subscribed."""
+        """Remember a choice."""
         check_choice("round", round, list(self._answers))
         check_choice("choice", choice, CHOICES)
         self._choices[round] = choice
@@ -88,19 +73,15 @@ class Predictions:
             draft = self._file.with_suffix(f".{os.getpid()}")
             draft.write_text(json.dumps(self._choices, indent=1) + "\n")
             draft.replace(self._file)
-        prediction = self._judged(round, choice)
-        for listener in tuple(_listeners):
-            try:
-                listener(prediction)
-            except Exception:
-                logger.exception("a listener failed")  # the learner's button has worked
-        return prediction
+        progress.predict(self.lesson, round, choice)
+        return self._judged(round, choice)
 
     def ask(self, round: int | str) -> Buttons:
         """A row of buttons for this round's choices; nothing where no widgets are shown."""
         from orderkit.lessons.prediction_buttons import Buttons
 
         check_choice("round", str(round), list(self._answers))
+        progress.begin(self.lesson, str(round))
         return Buttons(self, str(round))
 
     def score(self) -> Score:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orderkit.analysis.markup import escape
+from orderkit.course import progress
 
 _tries: Counter[str] = Counter()  # misses of each exercise, since the kernel started
 
@@ -46,8 +47,10 @@ def verdict(exercise: str, findings: Sequence[Observation], hints: Sequence[str]
     """Solved, or with the next of `hints`; the last one stays. `known`: the findings show that hint 1 was followed."""
     if all(finding.ok for finding in findings):
         _tries.pop(exercise, None)
+        progress.judge(progress.Verdict.SOLVED)
         return Verdict(tuple(findings))
     _tries[exercise] = max(_tries[exercise], int(known)) + 1
+    progress.judge(progress.Verdict.MISSED)
     stage = min(_tries[exercise], len(hints))
     more = "; run the check again for another one" if stage < len(hints) else ""
     return Verdict(tuple(findings), f"Hint {stage} of {len(hints)}: {hints[stage - 1]}{more}")

@@ -12,7 +12,7 @@ import jupytext
 import pytest
 from nbformat import NotebookNode
 
-from orderkit.lessons.questions import ANSWERS, CHOICES
+from orderkit.course.questions import ANSWERS, CHOICES
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 sys.path.insert(0, str(FOLDER))

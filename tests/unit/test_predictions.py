@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from orderkit.course.questions import ANSWERS
 from orderkit.errors import InvalidOrder
-from orderkit.lessons import predictions as module
 from orderkit.lessons.prediction_buttons import Buttons
-from orderkit.lessons.predictions import Prediction, Predictions, read_predictions, subscribe
-from orderkit.lessons.questions import ANSWERS
+from orderkit.lessons.predictions import Prediction, Predictions, read_predictions
 
 
 @pytest.fixture
 def first(tmp_path: Path) -> Predictions:
     return Predictions(tmp_path, "00")
-
-
-@pytest.fixture(autouse=True)
-def nobody_listens() -> Iterator[None]:
-    yield
-    module._listeners.clear()
 
 
 def test_choice_is_judged_and_remembered_by_the_next_kernel(first: Predictions, tmp_path: Path) -> None:
@@ -64,27 +56,6 @@ def test_spoilt_file_counts_as_no_prediction(tmp_path: Path, spoilt: str) -> Non
     assert spoilt_lesson.made == []
     assert spoilt_lesson.choose("1", "b").choice == "b"
     assert Predictions(tmp_path, "00").choice("1") == "b"
-
-
-def test_subscriber_hears_of_each_choice_until_it_leaves(first: Predictions) -> None:
-    heard: list[Prediction] = []
-    leave = subscribe(heard.append)
-    made = first.choose("1", "a")
-    leave()
-    leave()
-    first.choose("1", "b")
-    assert heard == [made]
-
-
-def test_failing_subscriber_does_not_break_the_button(first: Predictions, caplog: pytest.LogCaptureFixture) -> None:
-    def fail(_: Prediction) -> None:
-        raise RuntimeError("the board is away")
-
-    heard: list[Prediction] = []
-    subscribe(fail)
-    subscribe(heard.append)
-    assert heard == [first.choose("1", "a")]
-    assert "the board is away" in caplog.text
 
 
 def styles(row: Buttons) -> dict[str, str]:
