@@ -20,8 +20,8 @@ from starlette.routing import Route
 from temporalio.api.common.v1 import Payload, Payloads
 
 from orderkit.api.guard import LOOPBACK_NAMES, hostname, take_body
+from orderkit.api.http import listen
 from orderkit.api.problems import problem
-from orderkit.api.serve import listen
 from orderkit.errors import SettingsError
 from orderkit.temporal.codec import Codec, url_token
 

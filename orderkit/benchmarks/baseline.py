@@ -16,7 +16,7 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
-from orderkit.api.serve import listen, server_config
+from orderkit.api.http import listen, server_config
 from orderkit.core.orders import OrderId
 from orderkit.settings import Settings
 from orderkit.store.database import Pool, open_pool

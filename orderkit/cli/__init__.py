@@ -15,6 +15,7 @@ from orderkit.cli import (
     benchmarks,
     chaos,
     check_in,
+    classroom,
     codec,
     database,
     demo,
@@ -54,6 +55,7 @@ app.command("stage")(stage.stage_command)
 app.command("kill")(kill.kill_command)
 app.command("world")(world.world_command)
 processes.add_to(app)
+app.add_typer(classroom.app, name="class")
 app.add_typer(orders.app, name="order")
 app.add_typer(deploy.app, name="deploy")
 app.add_typer(policy.app, name="policy")

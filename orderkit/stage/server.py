@@ -21,7 +21,7 @@ from starlette.types import ASGIApp
 
 from orderkit.analysis.palette import ATTEMPT_COLOURS, SIGNS, ink_on
 from orderkit.api.guard import Guard
-from orderkit.api.serve import server_config
+from orderkit.api.http import server_config
 from orderkit.console.commands import next_ids
 from orderkit.core.world import Service, ServiceState
 from orderkit.errors import OrderkitError

@@ -21,7 +21,7 @@ from support.api import CANCEL, caller, problem, running
 from temporalio.client import Client
 
 from orderkit.api.app import create_app
-from orderkit.api.serve import server_config
+from orderkit.api.http import server_config
 from orderkit.core.orders import OrderId
 from orderkit.settings import Settings
 from orderkit.stack.stack import Stack
@@ -127,7 +127,7 @@ async def test_every_call_but_health_and_docs_needs_the_key(
 async def test_slow_connections_are_cut_and_others_are_served_meanwhile(
     address: tuple[str, int], http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, order_id: OrderId
 ) -> None:
-    monkeypatch.setattr("orderkit.api.serve.HEADER_SECONDS", 1.0)
+    monkeypatch.setattr("orderkit.api.http.HEADER_SECONDS", 1.0)
     monkeypatch.setattr("orderkit.api.guard.BODY_SECONDS", 1.0)
     start = b"POST /orders/slow/start HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
     sent = (b"", start, start + b"Content-Length: 9\r\n\r\n{", b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
@@ -161,7 +161,7 @@ async def closed(writer: asyncio.StreamWriter) -> None:
 async def test_a_stream_is_not_taken_for_a_slow_connection(
     address: tuple[str, int], http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, order_id: OrderId
 ) -> None:
-    monkeypatch.setattr("orderkit.api.serve.HEADER_SECONDS", 0.2)
+    monkeypatch.setattr("orderkit.api.http.HEADER_SECONDS", 0.2)
     await http.post(f"/orders/{order_id}/start", json={"review": "human", "deadline": 20})
     async with http.stream("GET", f"/orders/{order_id}/stream", timeout=20) as stream:
         lines = stream.aiter_lines()
@@ -184,7 +184,7 @@ async def test_many_connections_at_once_are_all_answered(address: tuple[str, int
 async def test_words_that_are_no_http_are_dropped(
     address: tuple[str, int], http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orderkit.api.serve.HEADER_SECONDS", 0.5)
+    monkeypatch.setattr("orderkit.api.http.HEADER_SECONDS", 0.5)
     for words in (b"\x16\x03\x01\x02\x00", b"A" * 100_000 + b"\r\n\r\n"):
         reader, writer = await asyncio.open_connection(*address)
         writer.write(words)
