@@ -58,13 +58,16 @@ class Board:
     def __init__(self) -> None:
         self.version = 0
         self.learners: dict[str, Learner] = {}  # by seat
+        self.gone: set[str] = set()  # seats of learners who left or were removed: their other notebooks stay out
         self.shown: set[str] = set()  # places whose votes the instructor shows
         self.line = Line(0, "", 0.0)
 
     # -- what learners do
 
     def join(self, name: str, seat: str, now: float) -> Learner:
-        """A new learner, or the one who has this seat. Raises LabError if the name is taken or the class is full."""
+        """A new learner, or the one who has this seat. Raises LabError: name taken, class full, or learner gone."""
+        if seat in self.gone:
+            raise LabError("you have left this class in another notebook, or the instructor has removed you")
         known = self.learners.get(seat)
         if known is None or known.name.casefold() != name.casefold():
             if any(each.name.casefold() == name.casefold() for each in self.learners.values()):
@@ -81,6 +84,7 @@ class Board:
     def leave(self, learner: Learner) -> None:
         """Nothing of this learner stays."""
         self.learners.pop(learner.seat, None)
+        self.gone.add(learner.seat)
         self.version += 1
 
     def hear(self, learner: Learner, news: News, now: float) -> None:
@@ -177,7 +181,7 @@ class Board:
     def dump(self) -> dict[str, Any]:
         """Everything, as JSON can hold it."""
         learners = [asdict(each) for each in self.learners.values()]
-        return {"learners": learners, "shown": sorted(self.shown), "line": asdict(self.line)}
+        return {"learners": learners, "gone": sorted(self.gone), "shown": sorted(self.shown), "line": asdict(self.line)}
 
     @classmethod
     def load(cls, data: dict[str, Any]) -> Board:
@@ -186,7 +190,7 @@ class Board:
         for row in data["learners"]:
             trouble = Verdict(row["trouble"]) if row["trouble"] else None
             board.learners[row["seat"]] = Learner(**row | {"trouble": trouble})
-        board.shown = set(data["shown"])
+        board.gone, board.shown = set(data["gone"]), set(data["shown"])
         board.line = Line(**data["line"])
         return board
 

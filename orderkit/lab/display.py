@@ -132,6 +132,23 @@ class Audit:
 
 
 @dataclass(frozen=True)
+class Joined:
+    """That you are in a class, and what its board hears."""
+
+    name: str  #: as the board shows it
+    board: str  #: where it is
+
+    def __repr__(self) -> str:
+        return (
+            f"{self.name} is in the class. Its board ({self.board}) hears your name, lesson, round, predictions and "
+            "verdicts from all notebooks of this lab, and nothing else.\nTo leave: await lab.leave()"
+        )
+
+    def _repr_html_(self) -> str:
+        return _told(repr(self), GOOD)
+
+
+@dataclass(frozen=True)
 class Run:
     """A run of your own workflow, as it was when it was last looked at."""
 

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from orderkit.analysis.markup import escape
+from orderkit.classroom import notebook as classroom
 from orderkit.client import OrderkitClient
 from orderkit.errors import LabError
 from orderkit.event_loops import PerLoop
 from orderkit.lab.charts import Charts
-from orderkit.lab.display import Audit, Links, Order
+from orderkit.lab.display import Audit, Joined, Links, Order
 from orderkit.lab.forgotten_await import notice_forgotten_await
 from orderkit.lab.interrupts import make_interruptible
 from orderkit.lab.magics import offer_magics
@@ -101,6 +102,7 @@ class Lab:
         os.environ["ORDERKIT_HOME"] = _homes_set["last"] = str(place.home)
         lab = cls(Target.of_stack(stack))
         offer_magics(lab.workflows, lab.tests)
+        classroom.resume(lab.home)
         return lab
 
     @property
@@ -126,6 +128,20 @@ class Lab:
             workers = self.workers if self._stack else None
             self._console = open_console(self._api, self._target.database_url, workers)
         return await self._console.ready()
+
+    async def join(self, word: str, name: str) -> Joined:
+        """Join a class: `await lab.join("otter-plum-lamp@192.168.1.5", name="Ada")`, with the word of its board.
+
+        From then on the board hears your name, lesson, round, predictions and verdicts (a check, a cell that waits, a
+        wait that gave up), and nothing else: from every notebook of this lab, until you `leave` or 12 hours have
+        passed. What the instructor says to all stands below the next cell that you run. Raises LabError.
+        """
+        membership = await classroom.join(self.home, word, name)
+        return Joined(membership.seat.name, membership.invitation.host)
+
+    async def leave(self) -> None:
+        """Leave the class: its board forgets you, and hears nothing any more."""
+        await classroom.leave(self.home)
 
     async def close(self) -> None:
         """Close the connections. The stack runs on, and the next call opens them again.
@@ -206,22 +222,11 @@ class Lab:
         """
         from orderkit.analysis.operations import metrics_frame
         from orderkit.lab.frame import Table
+        from orderkit.lab.scraping import scraped
 
         urls = await asyncio.to_thread(self._own_stack().metrics_urls)
-        return Table(
-            metrics_frame({name: text for name, url in urls.items() if (text := await self._scraped(url))}, begins)
-        )
-
-    async def _scraped(self, url: str) -> str:
-        import httpx
-
-        key = self._target.settings.api_key
-        headers = {"X-API-Key": key.get_secret_value()} if key and url.startswith(self._target.api_url) else {}
-        try:
-            async with httpx.AsyncClient(timeout=5, trust_env=False) as http:
-                return (await http.get(url, headers=headers)).raise_for_status().text
-        except httpx.HTTPError:
-            return ""
+        texts = {name: await scraped(url, self._target) for name, url in urls.items()}
+        return Table(metrics_frame({name: text for name, text in texts.items() if text}, begins))
 
     async def doctor(self) -> pd.DataFrame:
         """What is wrong, and how to repair it. Columns: ok, check, found, what to do."""
