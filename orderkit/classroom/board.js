@@ -1,6 +1,6 @@
 "use strict";
 // Draws each picture that the board sends; buttons ask the board, and change nothing here.
-const MANY = 24; // names: more are drawn smaller
+const MANY = 60; // learners: the names of more are drawn smaller
 const SLOW = 1.5; // times the plan
 const $ = (id) => document.getElementById(id);
 let picture = null, lost = false;
@@ -49,6 +49,7 @@ function options(select, words, texts = words) {
 }
 
 function drawPlaces() {
+  $("places").className = picture.learners > MANY ? "many" : "";
   fill($("places"), picture.places.map(({ place, names }) => {
     const voted = names.filter((each) => each.voted).length;
     const head = make("h3", { textContent: `${title(place)}: ${names.length}${place ? `, ${voted} voted` : ""}` });
@@ -58,7 +59,7 @@ function drawPlaces() {
       item.title = words.join(", ");
       return item;
     });
-    return make("div", { className: names.length > MANY ? "place many" : "place" }, head, make("ul", { className: "names" }, ...items));
+    return make("div", { className: "place" }, head, make("ul", { className: "names" }, ...items));
   }));
 }
 
@@ -91,9 +92,8 @@ function drawVotes() {
 }
 
 function drawCall() {
-  const lessons = Object.keys(picture.lessons);
-  options($("lesson"), lessons);
-  options($("round"), picture.lessons[$("lesson").value]);
+  options($("lesson"), picture.lessons.map(([lesson]) => lesson));
+  options($("round"), picture.lessons.find(([lesson]) => lesson === $("lesson").value)[1]);
   $("line").textContent = picture.line ? `Last: ${picture.line}` : "";
 }
 

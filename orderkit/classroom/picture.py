@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,10 +12,10 @@ from orderkit.course.questions import ANSWERS, CHOICES
 
 def draw(board: Board, present: Mapping[str, int], now: float) -> dict[str, Any]:
     """The class as it is now; `present`: how many notebooks of each seat are connected."""
-    learners = sorted(board.learners.values(), key=lambda each: each.name.casefold())
+    learners = sorted(board.learners.values(), key=lambda each: _alphabet(each.name))
     return {
         "choices": CHOICES,
-        "lessons": {lesson: list(answers) for lesson, answers in ANSWERS.items()},
+        "lessons": [[lesson, list(answers)] for lesson, answers in ANSWERS.items()],
         "learners": len(learners),
         "connected": sum(1 for each in learners if present.get(each.seat)),
         "places": _places(learners, present),
@@ -49,6 +50,11 @@ def _voted(board: Board) -> list[str]:
 
 def _all_places() -> list[str]:
     return [f"{lesson} {name}" for lesson, answers in ANSWERS.items() for name in answers]
+
+
+def _alphabet(name: str) -> str:
+    """Émile stands beside Emil."""
+    return unicodedata.normalize("NFKD", name).casefold()
 
 
 def _stuck_seconds(learner: Learner, now: float) -> float:
