@@ -56,11 +56,21 @@ def server_config(app: ASGIApp) -> uvicorn.Config:
     )
 
 
+def open_listener(host: str, port: int) -> socket.socket:
+    """A listening socket without Nagle's algorithm, which asyncio turns off only for sockets that it opened itself.
+
+    With it the second packet of each answer waits 40 ms, until the client has acknowledged the first one.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.create_server((host, port), family=family, backlog=1024)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # those that it accepts inherit it
+    return listener
+
+
 def listen(host: str, port: int, setting: str = "ORDERKIT_API_PORT") -> socket.socket:
     """A listening socket; raises SettingsError, which says what to set."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=1024)
+        return open_listener(host, port)
     except OSError as error:
         if error.errno in (errno.EADDRINUSE, errno.EACCES):
             raise SettingsError(f"port {port} of {host} is taken or forbidden; set {setting}") from error

@@ -12,7 +12,7 @@ from pathlib import Path
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from orderkit.api.http import server_config
+from orderkit.api.http import open_listener, server_config
 from orderkit.classroom.board import Board
 from orderkit.classroom.instructors_app import LOOPBACK, make_instructors_app
 from orderkit.classroom.invitation import Invitation, make_word
@@ -87,7 +87,7 @@ class BoardServer:
 
 def _listen(host: str, port: int) -> socket.socket:
     try:
-        return socket.create_server((host, port), backlog=1024)
+        return open_listener(host, port)
     except OSError as error:
         raise LabError(f"cannot listen on {host}:{port} ({error.strerror}); see --host and --port") from error
 

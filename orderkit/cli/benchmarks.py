@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orderkit.cli.bench_report import all_command, events_command, stack_pids, start_command, store_command
+from orderkit.cli.classroom import bench_command as class_command
 from orderkit.cli.output import Json, answer, err, out, table
 from orderkit.core.builds import UNVERSIONED
 
@@ -87,6 +88,7 @@ def recovery_command(
 app.command("store")(store_command)
 app.command("events")(events_command)
 app.command("start")(start_command)
+app.command("class")(class_command)
 app.command("all")(all_command)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -83,3 +85,30 @@ def _show(times: list[dict[str, Any]]) -> None:
         for each in times
     ]  # fmt: skip
     out.print(table(("lesson", "round", "planned, min", "median, min", "learners"), rows))
+
+
+def bench_command(
+    learners: Annotated[int, typer.Option(min=1, max=500, help="How many are simulated.")] = 200,
+    seconds: Annotated[float, typer.Option(min=2, max=600, help="For how long.")] = 30,
+    every: Annotated[
+        float, typer.Option(min=0.5, max=600, help="Seconds between two messages of a learner; a real one: a minute.")
+    ] = 5,
+    json: Json = False,
+) -> None:
+    """What a full class costs its board: processor, memory, latency, and how soon all hear a line."""
+    import tempfile
+
+    from orderkit.benchmarks.classroom import measure
+
+    with tempfile.TemporaryDirectory(prefix="orderkit-class-") as folder, err.status("Measuring …"):
+        found = asyncio.run(measure(Path(folder), learners, seconds, every))
+    rows = [
+        ("learners", found.learners),
+        ("messages a second", f"{found.messages_a_second:.1f}, {found.failed} failed"),
+        ("processor of the board", f"{found.cpu_percent:.1f} % of one"),
+        ("its memory", f"{found.memory_mb:.0f} MB"),
+        ("a message, alone", f"p50 {found.alone_p50_ms:.1f} ms"),
+        ("a message, in the class", f"p50 {found.p50_ms:.1f} ms, p99 {found.p99_ms:.1f} ms"),
+        ("a line to all", f"{found.line_heard} heard it, the last after {found.line_seconds * 1000:.0f} ms"),
+    ]
+    answer(json, asdict(found), lambda: out.print(table(("", ""), rows)))

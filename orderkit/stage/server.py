@@ -6,7 +6,6 @@ import asyncio
 import hmac
 import json
 import secrets
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from importlib import resources
@@ -21,7 +20,7 @@ from starlette.types import ASGIApp
 
 from orderkit.analysis.palette import ATTEMPT_COLOURS, SIGNS, ink_on
 from orderkit.api.guard import Guard
-from orderkit.api.http import server_config
+from orderkit.api.http import open_listener, server_config
 from orderkit.console.commands import next_ids
 from orderkit.core.world import Service, ServiceState
 from orderkit.errors import OrderkitError
@@ -138,7 +137,7 @@ class StageServer:
 
     def __init__(self, stage: Stage, *, story: bool = False, outage_seconds: float = 20, port: int = 0) -> None:
         token = secrets.token_urlsafe(24)
-        self._listener = socket.create_server((LOOPBACK, port))
+        self._listener = open_listener(LOOPBACK, port)
         port = self._listener.getsockname()[1]
         self.url = f"http://{LOOPBACK}:{port}/?token={token}"
         self.story = tell(stage, outage_seconds) if story else None
