@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-input -c co
 CANDIDATES := python3.13 python3.12 python3.11 python3.14 python3 python
 FITS := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help install lab demo test check docs slides bench coverage lowest fences soak containers elsewhere format notebooks histories wheel usb clean
+.PHONY: help install lab demo test check docs slides bench coverage lowest fences soak containers elsewhere rounds format notebooks histories wheel usb clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -63,6 +63,9 @@ containers: .venv/.dev ## the image and docker-compose.yml for real, with Docker
 
 elsewhere: .venv/.dev ## every notebook on a PostgreSQL (with TLS) and a Temporal that the lab did not start (7 minutes)
 	@$(BIN)/python tests/support/notebooks_elsewhere.py
+
+rounds: .venv/.dev ## jump to every round of every lesson, and run it: the lab of who comes late (25 minutes)
+	@$(BIN)/python tests/support/rounds.py
 
 format: .venv/.dev ## format the code
 	@$(BIN)/ruff check --fix-only --quiet .

@@ -131,12 +131,17 @@ def execute(notebook: NotebookNode, folder: Path, workbench: Workbench) -> None:
     notebook.metadata.language_info = {"name": "python"}
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            cell.outputs = _with_usual_ports(cell.outputs, workbench)
-            for output in cell.outputs:
-                # A stored widget has no kernel behind it; JupyterLab would say "model not found".
-                output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
-            # What a call showed only while it took long.
-            cell.outputs = [output for output in cell.outputs if output.get("data") != {}]
+            cell.outputs = lasting(cell.outputs, workbench)
+
+
+def lasting(outputs: list[NotebookNode], workbench: Workbench) -> list[NotebookNode]:
+    """As they are stored."""
+    outputs = _with_usual_ports(outputs, workbench)
+    for output in outputs:
+        # A stored widget has no kernel behind it; JupyterLab would say "model not found".
+        output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
+    # What a call showed only while it took long.
+    return [output for output in outputs if output.get("data") != {}]
 
 
 def _with_usual_ports(outputs: list[NotebookNode], workbench: Workbench) -> list[NotebookNode]:
@@ -155,17 +160,18 @@ def keep_what_is_the_same(notebook: NotebookNode, before: NotebookNode) -> None:
         if cell.cell_type != "code" or earlier is None or earlier.source != cell.source:
             continue
         ignored = IGNORED in cell.metadata.get("tags", [])
-        if ignored or _compared(cell.outputs) == _compared(earlier.outputs):
+        if ignored or compared(cell.outputs) == compared(earlier.outputs):
             cell.outputs = earlier.outputs
 
 
-def _compared(outputs: list[NotebookNode]) -> list[dict[str, Any]]:
-    compared = []
+def compared(outputs: list[NotebookNode]) -> list[dict[str, Any]]:
+    """What nbval compares of them."""
+    found = []
     for output in outputs:
         kept = {key: value for key, value in output.items() if key not in ("metadata", "execution_count", "traceback")}
         data = {key: value for key, value in kept.pop("data", {}).items() if key not in NOT_COMPARED}
-        compared.append({**kept, **data})
-    return compared
+        found.append({**kept, **data})
+    return found
 
 
 def build(only: list[str], fresh: bool) -> None:

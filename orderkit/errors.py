@@ -11,6 +11,7 @@ OrderkitError
 ├── DependencyUnavailable      PostgreSQL, Temporal or the API is away
 │   └── UnsupportedDatabase    PostgreSQL is too old, or a newer orderkit changed its schema
 ├── DeploymentRefused          this change of a deployment is not possible now
+├── LessonNotFound             no lesson, or no round of it, is called so
 ├── InvalidOrder               bad input; never retried
 ├── InvalidFaultPlan           an unknown scenario, step or fault
 ├── OrderNotFound              no order has this id
@@ -86,6 +87,10 @@ class UnsupportedDatabase(DependencyUnavailable):
 
 class DeploymentRefused(OrderkitError):
     """This change of a deployment is not possible now."""
+
+
+class LessonNotFound(OrderkitError):
+    """No lesson, or no round of it, is called so."""
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from orderkit.cli import (
     deploy,
     failures,
     kill,
+    lesson,
     load,
     orders,
     policy,
@@ -57,6 +58,7 @@ app.command("world")(world.world_command)
 processes.add_to(app)
 app.add_typer(classroom.app, name="class")
 app.add_typer(orders.app, name="order")
+app.add_typer(lesson.app, name="lesson")
 app.add_typer(deploy.app, name="deploy")
 app.add_typer(policy.app, name="policy")
 app.add_typer(database.app, name="db")

@@ -11,10 +11,11 @@ import subprocess
 import sys
 import time
 import webbrowser
+from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import psutil
@@ -46,26 +47,45 @@ def lay_notebooks(beside: Path) -> tuple[Path, list[str]]:
     The repository's own `notebooks` keep their outputs, which tests and the site need. Never overwrites a copy. Returns
     the folder and what was laid.
     """
-    source, folder = shipped_notebooks(), beside / "notebooks"
-    if folder.is_dir() and folder.samefile(source):
-        folder = beside / "lessons"
+    folder = learners_folder(beside)
     laid = []
-    for notebook in sorted(source.glob("*.ipynb")):
+    for notebook in sorted(shipped_notebooks().glob("*.ipynb")):
         copy = folder / notebook.name
         if not copy.exists():
             folder.mkdir(exist_ok=True)
-            copy.write_text(_without_outputs(notebook.read_text(encoding="utf-8")), encoding="utf-8")
+            copy.write_text(notebook_text(without_outputs(notebook)), encoding="utf-8")
             laid.append(notebook.name)
     return folder, laid
 
 
-def _without_outputs(notebook: str) -> str:
-    """Remove the outputs, so that nobody sees an answer before the prediction."""
-    read = json.loads(notebook)
+def learners_folder(beside: Path) -> Path:
+    """Where a learner's copies are, or would be: `notebooks`, or in the repository `lessons`."""
+    folder = beside / "notebooks"
+    return beside / "lessons" if folder.is_dir() and folder.samefile(shipped_notebooks()) else folder
+
+
+def folder_shown(home: Path) -> Path | None:
+    """The folder that this lab's JupyterLab shows now."""
+    for record in (home / _FOLDER / "runtime").glob("jpserver-*.json"):  # JupyterLab's own: one for each that runs
+        with suppress(OSError, ValueError, KeyError):
+            running = json.loads(record.read_text())
+            if psutil.pid_exists(running["pid"]):
+                return Path(running["root_dir"])
+    return None
+
+
+def without_outputs(notebook: Path) -> dict[str, Any]:
+    """Read it and remove the outputs, so that nobody sees an answer before the prediction."""
+    read: dict[str, Any] = json.loads(notebook.read_text(encoding="utf-8"))
     for cell in read["cells"]:
         if cell["cell_type"] == "code":
             cell |= {"outputs": [], "execution_count": None}
-    return json.dumps(read, ensure_ascii=False, indent=1) + "\n"
+    return read
+
+
+def notebook_text(notebook: dict[str, Any]) -> str:
+    """The text of a notebook's file, as JupyterLab writes it."""
+    return json.dumps(notebook, ensure_ascii=False, indent=1) + "\n"
 
 
 def end_orphans(home: Path) -> list[str]:
