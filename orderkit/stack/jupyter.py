@@ -171,6 +171,8 @@ class Jupyter:
         environment = {
             # Without another installation's folders: their kernel called python3 would run our lessons.
             **{name: value for name, value in inherited_environment().items() if not name.startswith("JUPYTER")},
+            # So that a terminal in it, and `!orderkit …` in a cell, find the command without an activated environment.
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
             "ORDERKIT_HOME": str(self._stack.home),  # enough for notebooks and terminals: a lab that runs is theirs
             _STARTER: str(os.getpid()),
             "JUPYTER_TOKEN": self.token,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import re
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 from support.terminal import BIN, Terminal, processes_below, until
 
@@ -77,6 +79,7 @@ def learner(orderkit: Path, tmp_path: Path) -> Iterator[Terminal]:
 def test_wheel_carries_sql_and_notebooks_and_no_more(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert f"orderkit/_notebooks/{FIRST_NOTEBOOK}" in names
+    assert f"orderkit/_notebooks/solutions/{FIRST_NOTEBOOK}" in names
     assert any(name.startswith("orderkit/_sql/migrations/") for name in names)
     assert any(name.startswith("orderkit/_sql/queries/") for name in names)
     assert {name.split("/")[0] for name in names} == {
@@ -95,6 +98,7 @@ def test_demo_works_in_an_empty_folder(learner: Terminal) -> None:
 
 def test_lab_lays_the_notebooks_serves_them_and_ends_with_ctrl_c(learner: Terminal) -> None:
     mine = {"cells": [], "metadata": {"mine": True}, "nbformat": 4, "nbformat_minor": 5}
+    home = learner.folder / ".orderkit"
     with lab(learner) as (url, token):
         assert contents(url, None) == 403
         assert contents(url, token) == 200
@@ -104,6 +108,17 @@ def test_lab_lays_the_notebooks_serves_them_and_ends_with_ctrl_c(learner: Termin
         # The terminal beside it, and a cell, find the same stack, and leave it running.
         assert learner.answer("demo")["status"]["state"] == "shipped"
         assert learner.answer("status")
+        # Its terminal and its cells find the command.
+        [server] = (home / "jupyter" / "runtime").glob("jpserver-*.json")
+        path = psutil.Process(json.loads(server.read_text())["pid"]).environ()["PATH"]
+        assert path.split(os.pathsep)[0] == str(learner.orderkit.parent)
+        # From anywhere, a lesson is laid where JupyterLab shows it.
+        anywhere = Terminal(
+            learner.folder.parent, {**learner.environment, "ORDERKIT_HOME": str(home)}, learner.orderkit
+        )
+        told = anywhere.answer("lesson", "solve", "03")
+        assert told["notebook"] == str(learner.folder / "notebooks" / "03_retries_and_timeouts.ipynb")
+        assert Path(told["kept"]).parent == learner.folder / "notebooks"
     assert processes_below(learner.folder) == []
     with lab(learner, end_with=signal.SIGKILL) as (url, token):
         assert contents(url, token) == 200
