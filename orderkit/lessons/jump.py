@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from orderkit.errors import LessonNotFound
-from orderkit.lessons.catch_up import BEGINNING, EXERCISE, Cell, Statement, needed, read_statements, sections
+from orderkit.lessons.catch_up import code_of, needed
+from orderkit.lessons.statements import BEGINNING, EXERCISE, Cell, read_statements, sections
 
 Notebook = dict[str, Any]  # its JSON
 
@@ -57,20 +57,6 @@ def begin_at(notebook: Notebook, solved: Notebook, round: str) -> Notebook:
         *(cell for part in parts[1:at] for cell in part.cells),
     ]
     return {**notebook, "cells": cells}
-
-
-def code_of(kept: Sequence[Statement], title: str) -> str:
-    """One cell that runs these statements, and says what it has done."""
-    blocks = [f"# Brings you to {title}: first the beginning of the lesson."]
-    section = BEGINNING
-    for each in kept:
-        if each.section != section:
-            section = each.section
-            blocks.append(f"\n# Of round {section}, what you need later:")
-        blocks.append(each.quiet)
-    made = list(dict.fromkeys(word for each in kept for word in each.made))
-    told = f"You are at {title}." + f" Made for you: {', '.join(made)}." * bool(made)
-    return "\n".join([*blocks, f'\nprint("{told}")'])
 
 
 def _markdown(name: str, text: str) -> Cell:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from orderkit.core.builds import UNVERSIONED
 from orderkit.core.world import TITLES, ServiceState
@@ -15,9 +15,13 @@ from orderkit.workflows.reconcile import WORKFLOW_ID as SCHEDULE_ID
 async def settle(lab: Lab) -> list[str]:
     """One worker, a world that answers, reconcile's schedule, no build of an experiment; returns what was otherwise.
 
-    What does not run, what is paused, and workers that nobody needs any more are `up`'s part.
+    What does not run, what is paused, and workers that nobody needs any more are `up`'s part. On servers elsewhere only
+    the workers are this lab's to settle.
     """
-    return [*await _workers(lab), *await _world(lab), *await _schedule(lab), *await _builds(lab)]
+    settled = await _workers(lab)
+    if lab.target.stack and lab.target.stack.elsewhere:
+        return settled
+    return [*settled, *await _world(lab), *await _schedule(lab), *await _builds(lab)]
 
 
 async def _workers(lab: Lab) -> list[str]:
@@ -41,8 +45,10 @@ async def _schedule(lab: Lab) -> list[str]:
         if not (await schedule.describe()).schedule.state.paused:
             return []
         await schedule.unpause(note="a lesson begins")
-    except RPCError:  # not made yet: the first worker makes it
-        return []
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:  # not made yet: the first worker makes it
+            return []
+        raise
     return ["the reconcile schedule was paused, and runs"]
 
 

@@ -25,10 +25,10 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from orderkit.lab import Lab
-from orderkit.lessons.catch_up import sections
 from orderkit.lessons.copies import Lesson, lessons
 from orderkit.lessons.jump import begin_at, rounds_of
 from orderkit.lessons.settling import settle
+from orderkit.lessons.statements import sections
 from orderkit.stack.jupyter import notebook_text, shipped_notebooks
 
 sys.path.insert(0, str(shipped_notebooks()))

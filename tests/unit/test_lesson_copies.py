@@ -15,9 +15,9 @@ import nbformat
 import pytest
 
 from orderkit.errors import LabError, LessonNotFound
-from orderkit.lessons.catch_up import sections, source_of
 from orderkit.lessons.copies import Lesson, find_folder, find_lesson, lay, lessons
 from orderkit.lessons.jump import Notebook, begin_at, rounds_of
+from orderkit.lessons.statements import sections, source_of
 from orderkit.stack.jupyter import notebook_text, shipped_notebooks
 
 TOP_LEVEL_AWAIT = 0x2000  # ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
