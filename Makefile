@@ -64,7 +64,7 @@ containers: .venv/.dev ## the image and docker-compose.yml for real, with Docker
 elsewhere: .venv/.dev ## every notebook on a PostgreSQL (with TLS) and a Temporal that the lab did not start (7 minutes)
 	@$(BIN)/python tests/support/notebooks_elsewhere.py
 
-rounds: .venv/.dev ## jump to every round of every lesson, and run it: the lab of who comes late (25 minutes)
+rounds: .venv/.dev ## jump to every round of every lesson and run it, as a latecomer does (25 minutes)
 	@$(BIN)/python tests/support/rounds.py
 
 format: .venv/.dev ## format the code

@@ -36,7 +36,7 @@ def reset_command(number: Number, json: Json = False) -> None:
 
 @app.command("solve")
 def solve_command(number: Number, json: Json = False) -> None:
-    """The same with the exercise solved."""
+    """Lay a copy of a lesson with its exercise solved, and bring the lab to the state in which lessons begin."""
     from orderkit.lessons.copies import find_lesson
 
     lesson = find_lesson(number)

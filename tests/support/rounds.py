@@ -1,4 +1,4 @@
-"""Jump to every round of every lesson and run it, as somebody does who comes late: `make rounds`.
+"""Jump to every round of every lesson and run it, as a latecomer does: `make rounds`.
 
     python tests/support/rounds.py [NN …]     only lessons that begin with NN
     python tests/support/rounds.py --minutes 10
