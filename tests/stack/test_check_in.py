@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import signal
 import sys
+import tempfile
 import webbrowser
 from collections.abc import Callable
 from pathlib import Path
@@ -13,12 +14,13 @@ import httpx
 import pytest
 from support.terminal import Terminal, processes_below, until
 
+from orderkit.cli.check_in import _examine
 from orderkit.doctor import check_in, machine
 from orderkit.doctor.kernel import run_in_kernel
 from orderkit.doctor.machine import Check
 from orderkit.errors import LabError
 from orderkit.settings import find_home
-from orderkit.stack import jupyter, temporal
+from orderkit.stack import jupyter, lifecycle, temporal
 from orderkit.stack.secrets import make_secrets
 from orderkit.stack.stack import Stack
 from orderkit.stack.tcp_ports import choose
@@ -62,6 +64,20 @@ def test_interrupted_it_ends_what_it_started(tmp_path: Path) -> None:
     assert running.wait(30) == 130, (tmp_path / "log").read_text()
     assert processes_below(tmp_path) == []
     assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_a_lab_that_does_not_start_fails_both_checks_that_need_it(tmp_path: Path, monkeypatch: Patch) -> None:
+    def refuse(*_: object, **__: object) -> Stack:
+        raise LabError("PostgreSQL dies as soon as it starts")
+
+    monkeypatch.setattr(lifecycle, "up", refuse)
+    monkeypatch.setenv("ORDERKIT_HOME", str(tmp_path / "no lab here"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    found = {check.name: check for check in _examine()}
+    assert found.keys() == set(check_in.NAMES)
+    assert found["order"].detail == "the lab does not start: PostgreSQL dies as soon as it starts"
+    assert (found["order"].ok, found["jupyter"].ok) == (False, False)
+    assert list(tmp_path.iterdir()) == []
 
 
 def demanding(folder: Path, patch: Patch) -> Check:
