@@ -39,6 +39,7 @@ class ClassCost:
     """The board's process, while so many learners are connected and the instructor's page is open."""
 
     learners: int
+    messages: int
     messages_a_second: float
     failed: int
     cpu_percent: float  # of one processor
@@ -106,6 +107,7 @@ async def measure(folder: Path, learners: int = 200, seconds: float = 30, every_
         await asyncio.gather(*streams, return_exceptions=True)
         return ClassCost(
             learners=learners,
+            messages=len(room.times),
             messages_a_second=len(room.times) / taken,
             failed=room.failed,
             cpu_percent=100 * used / taken,

@@ -23,8 +23,8 @@ _current: Membership | None = None
 _hooked: set[int] = set()  # shells
 
 
-async def join(home: Path, word: str, name: str) -> Membership:
-    """Join the class; every notebook of this lab goes on telling its board. Raises LabError."""
+async def join(home: Path, word: str, name: str) -> tuple[str, str]:
+    """Join; every notebook of this lab goes on telling the board. Returns name and board. Raises LabError."""
     invitation = read_invitation(word)
     try:
         name = tidy_name(name)
@@ -40,8 +40,7 @@ async def join(home: Path, word: str, name: str) -> Membership:
         raise LabError(f"{why}; are you on the room's network, and is the word the one on the board?") from error
     _keep(home, invitation, seat)
     _begin(home, invitation, seat)
-    assert _current is not None
-    return _current
+    return seat.name, invitation.host
 
 
 def resume(home: Path) -> None:

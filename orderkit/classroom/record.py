@@ -49,7 +49,7 @@ def read_record(file: Path) -> Record | None:
 
 def write_secret(file: Path, text: str) -> None:
     """Replace the file in one step, readable by this user only."""
-    file.parent.mkdir(parents=True, exist_ok=True)
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = file.with_suffix(f".{os.getpid()}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as opened:
         opened.write(text)

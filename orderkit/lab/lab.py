@@ -132,12 +132,11 @@ class Lab:
     async def join(self, word: str, name: str) -> Joined:
         """Join a class: `await lab.join("otter-plum-lamp@192.168.1.5", name="Ada")`, with the word of its board.
 
-        From then on the board hears your name, lesson, round, predictions and verdicts (a check, a cell that waits, a
-        wait that gave up), and nothing else: from every notebook of this lab, until you `leave` or 12 hours have
-        passed. What the instructor says to all stands below the next cell that you run. Raises LabError.
+        From then on the board hears name, lesson, round, prediction and verdict (of a check; or that a cell waits, or a
+        wait gave up), and nothing else: from each notebook of this lab, until you `leave` or for 12 hours. What the
+        instructor says to all stands below the next cell that you run. Raises LabError.
         """
-        membership = await classroom.join(self.home, word, name)
-        return Joined(membership.seat.name, membership.invitation.host)
+        return Joined(*await classroom.join(self.home, word, name))
 
     async def leave(self) -> None:
         """Leave the class: its board forgets you, and hears nothing any more."""

@@ -16,5 +16,5 @@ async def test_two_hundred_learners(tmp_path: Path) -> None:
     found = await measure(tmp_path, LEARNERS, seconds=4, every_seconds=3)
     assert found.failed == 0
     assert found.line_heard == LEARNERS
-    assert found.messages_a_second > 20
+    assert found.messages >= LEARNERS
     assert found.memory_mb < 200
