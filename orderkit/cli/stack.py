@@ -87,6 +87,7 @@ def lab_command(
     workers: Workers = 1,
     browser: Annotated[bool, typer.Option(help="Open the browser.")] = True,
     port: Annotated[int, typer.Option(help="JupyterLab's port; if it is taken, a free one.")] = 8888,
+    language: Annotated[str, typer.Option(help="Of the lessons' prose: en, or de (lesson 00, so far).")] = "en",
 ) -> None:
     """Start everything and open JupyterLab on the first notebook. Ctrl-C stops everything and loses nothing.
 
@@ -95,7 +96,7 @@ def lab_command(
     from orderkit.stack.jupyter import FIRST_NOTEBOOK, Jupyter, lay_notebooks, open_browser
     from orderkit.stack.public_address import HUB
 
-    folder, laid = lay_notebooks(Path.cwd())
+    folder, laid = lay_notebooks(Path.cwd(), language)
     if laid:
         err.print(f"Copied {len(laid)} notebooks into {folder}")
     if os.environ.get(HUB):

@@ -29,6 +29,7 @@ from orderkit.stack.stack import Stack
 from orderkit.stack.tcp_ports import LOOPBACK, another, is_free, listens
 
 FIRST_NOTEBOOK = "00_start_here.ipynb"
+ENGLISH = "en"
 _FOLDER = "jupyter"
 _STARTER = "ORDERKIT_JUPYTER_STARTER"
 _TRIES = 4
@@ -41,19 +42,26 @@ def shipped_notebooks() -> Path:
     return packaged if packaged.is_dir() else Path(__file__).parents[2] / "notebooks"
 
 
-def lay_notebooks(beside: Path) -> tuple[Path, list[str]]:
+def lay_notebooks(beside: Path, language: str = ENGLISH) -> tuple[Path, list[str]]:
     """Give the learner every notebook, without outputs: in `notebooks`, or in the repository in `lessons`.
 
-    The repository's own `notebooks` keep their outputs, which tests and the site need. Never overwrites a copy. Returns
-    the folder and what was laid.
+    The repository's own `notebooks` keep their outputs, which tests and the site need. Never overwrites a copy. Another
+    language has a folder of its own, `notebooks-de`; what is not translated is English there. Returns the folder and
+    what was laid.
     """
-    folder = learners_folder(beside)
+    source, folder = shipped_notebooks(), learners_folder(beside)
+    known = [ENGLISH, *sorted(path.name for path in source.glob("??") if path.is_dir())]
+    if language not in known:
+        raise LabError(f"there are no lessons in the language {language}; there are: {', '.join(known)}")
+    if language != ENGLISH:
+        folder = folder.with_name(f"{folder.name}-{language}")
     laid = []
-    for notebook in sorted(shipped_notebooks().glob("*.ipynb")):
-        copy = folder / notebook.name
+    for notebook in sorted(source.glob("*.ipynb")):
+        copy, translated = folder / notebook.name, source / language / notebook.name
         if not copy.exists():
             folder.mkdir(exist_ok=True)
-            copy.write_text(notebook_text(without_outputs(notebook)), encoding="utf-8")
+            original = translated if translated.exists() else notebook
+            copy.write_text(notebook_text(without_outputs(original)), encoding="utf-8")
             laid.append(notebook.name)
     return folder, laid
 

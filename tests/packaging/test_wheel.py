@@ -80,6 +80,9 @@ def test_wheel_carries_sql_and_notebooks_and_no_more(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert f"orderkit/_notebooks/{FIRST_NOTEBOOK}" in names
     assert f"orderkit/_notebooks/solutions/{FIRST_NOTEBOOK}" in names
+    assert f"orderkit/_notebooks/de/{FIRST_NOTEBOOK}" in names
+    assert [name for name in names if "_notebooks/" in name and not name.endswith(".ipynb")] == []
+    assert "orderkit/stack/labextensions/orderkit/static/pictures.js" in names
     assert any(name.startswith("orderkit/_sql/migrations/") for name in names)
     assert any(name.startswith("orderkit/_sql/queries/") for name in names)
     assert {name.split("/")[0] for name in names} == {

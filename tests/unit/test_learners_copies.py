@@ -7,6 +7,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from orderkit.errors import LabError
 from orderkit.stack import jupyter
 from orderkit.stack.jupyter import lay_notebooks, shipped_notebooks
 
@@ -43,3 +44,13 @@ def test_the_repositorys_own_notebooks_keep_their_outputs(tmp_path: Path, monkey
     assert folder == tmp_path / "lessons"
     assert laid == [jupyter.FIRST_NOTEBOOK]
     assert (shipped / jupyter.FIRST_NOTEBOOK).read_bytes() == original.read_bytes()
+
+
+def test_another_language_has_a_folder_of_its_own(tmp_path: Path) -> None:
+    folder, laid = lay_notebooks(tmp_path, "de")
+    assert folder == tmp_path / "notebooks-de"
+    assert laid == [path.name for path in sorted(shipped_notebooks().glob("*.ipynb"))]
+    assert "# 00 · Hier geht es los" in (folder / laid[0]).read_text("utf-8")
+    assert "# 01 · " in (folder / laid[1]).read_text("utf-8")
+    with pytest.raises(LabError, match="no lessons in the language eo; there are: en, de"):
+        lay_notebooks(tmp_path, "eo")
