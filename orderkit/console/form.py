@@ -27,7 +27,7 @@ class StartForm:
         self.seed = widgets.BoundedIntText(0, min=0, max=2**53, layout=_wide("64px"))
         self.review = widgets.Dropdown(options=[name.value for name in Review], layout=_wide("82px"))
         self.deadline = widgets.BoundedFloatText(
-            DEFAULT_DEADLINE_SECONDS, min=MIN_DEADLINE_SECONDS, max=MAX_DEADLINE_SECONDS, layout=_wide("84px")
+            DEFAULT_DEADLINE_SECONDS, min=MIN_DEADLINE_SECONDS, max=MAX_DEADLINE_SECONDS, layout=_wide("80px")
         )
         self.start_one = widgets.Button(description="Start", button_style="primary", layout=_wide("70px"))
         self.start_many = widgets.Button(description=f"Start {MANY}", layout=_wide("76px"))
