@@ -7,6 +7,7 @@ ENV PATH=/opt/venv/bin:$PATH
 RUN python -m venv /opt/venv
 COPY pyproject.toml constraints.txt LICENSE ./
 COPY orderkit/__init__.py orderkit/
+COPY orderkit/stack/labextension orderkit/stack/labextension
 RUN --mount=type=cache,target=/root/.cache/pip \
     touch README.md && pip install --disable-pip-version-check --constraint constraints.txt --editable .
 

@@ -202,7 +202,6 @@ class Jupyter:
             "--LabApp.news_url=None",
             "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
             "--LabApp.extension_manager=readonly",
-            f"--LabApp.extra_labextensions_path={Path(__file__).parent / 'labextensions'}",  # charts get their words
             # Else it runs npm to look for language servers, which writes into the learner's home.
             "--LanguageServerManager.autodetect=False",
             *self._public_names(),

@@ -82,13 +82,13 @@ def test_wheel_carries_sql_and_notebooks_and_no_more(wheel: Path) -> None:
     assert f"orderkit/_notebooks/solutions/{FIRST_NOTEBOOK}" in names
     assert f"orderkit/_notebooks/de/{FIRST_NOTEBOOK}" in names
     assert [name for name in names if "_notebooks/" in name and not name.endswith(".ipynb")] == []
-    assert "orderkit/stack/labextensions/orderkit/static/pictures.js" in names
     assert any(name.startswith("orderkit/_sql/migrations/") for name in names)
     assert any(name.startswith("orderkit/_sql/queries/") for name in names)
-    assert {name.split("/")[0] for name in names} == {
-        "orderkit",
-        wheel.name.removesuffix("-py3-none-any.whl") + ".dist-info",
-    }
+    name = wheel.name.removesuffix("-py3-none-any.whl")
+    assert {each.split("/")[0] for each in names} == {"orderkit", f"{name}.dist-info", f"{name}.data"}
+    data = [each.removeprefix(f"{name}.data/data/") for each in names if each.startswith(f"{name}.data/")]
+    extension = "share/jupyter/labextensions/orderkit"
+    assert sorted(data) == [f"{extension}/package.json", f"{extension}/static/pictures.js"]
 
 
 def test_demo_works_in_an_empty_folder(learner: Terminal) -> None:
