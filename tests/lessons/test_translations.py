@@ -12,9 +12,8 @@ import pytest
 FOLDER = Path(__file__).parents[2] / "notebooks"
 sys.path.insert(0, str(FOLDER))
 
-from translations import read_translation, stale, translation_of  # noqa: E402
-
 from build import compose, prose_of, translated_targets  # noqa: E402
+from translations import read_translation, stale, translation_of  # noqa: E402
 
 TARGETS = translated_targets()
 SOURCE = FOLDER / "src" / "00_start_here.py"
