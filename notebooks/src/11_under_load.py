@@ -93,7 +93,7 @@ await lab.charts.load(*many.orders)
 #
 # Our worker takes few attempts at a time: two for each processor (`ORDERKIT_WORKER_SLOTS`). The rest waits in
 # Temporal's task queue. Is that not too careful? We put another one in its place, which takes **1,000 at once**, and
-# give each of them 20 orders at the same moment. Their policy is `budget`, which gives most attempts a quarter of a
+# give each of them 40 orders at the same moment. Their policy is `budget`, which gives most attempts a quarter of a
 # second.
 #
 # **Predict.** How does the greedy worker do?
@@ -104,20 +104,20 @@ await lab.charts.load(*many.orders)
 predictions.ask(3)
 
 # %%
-modest = await lab.load("modest", orders=20, concurrency=20, policy="budget")
+modest = await lab.load("modest", orders=40, concurrency=40, policy="budget")
 modest
 
 # %%
 from orderkit.lessons.lesson_11 import greedy_worker
 
 worker = await greedy_worker(lab, slots=1000)
-greedy = await lab.load("greedy", orders=20, concurrency=20, policy="budget")
+greedy = await lab.load("greedy", orders=40, concurrency=40, policy="budget")
 await worker.dismiss()
 await lab.workers.start(1)
 greedy
 
 # %% [markdown]
-# 120 attempts are needed, six for each order. How many there were depends on your machine: a fast one bears 20 orders
+# 240 attempts are needed, six for each order. How many there were depends on your machine: a fast one bears 40 orders
 # at once, and then both lines are alike:
 
 # %% tags=["nbval-ignore-output"] why="how many attempts are late depends on the machine"
