@@ -7,7 +7,8 @@ OrderkitError
 ├── SettingsError              a setting is missing or wrong
 ├── LabError                   the local stack cannot do what was asked
 │   ├── WaitExpired            a wait reached its limit; says why
-│   └── CellRefused            a cell with workflow code has mistakes; says in which lines
+│   ├── CellRefused            a cell with workflow code has mistakes; says in which lines
+│   └── BoardRefused           a class's board said no, and would say it again
 ├── DependencyUnavailable      PostgreSQL, Temporal or the API is away
 │   └── UnsupportedDatabase    PostgreSQL is too old, or a newer orderkit changed its schema
 ├── DeploymentRefused          this change of a deployment is not possible now
@@ -64,6 +65,10 @@ class CellRefused(LabError):
     def __init__(self, told: str, lines: list[int]) -> None:
         super().__init__(told)
         self.lines = lines
+
+
+class BoardRefused(LabError):
+    """A class's board said no."""
 
 
 class DependencyUnavailable(OrderkitError):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import random
 import threading
 from collections import deque
@@ -18,7 +19,9 @@ import httpx
 from orderkit.classroom.invitation import Invitation
 from orderkit.classroom.messages import Join, News, Seat
 from orderkit.course.progress import Progress, Verdict, here, subscribe
-from orderkit.errors import LabError
+from orderkit.errors import BoardRefused, LabError
+
+logger = logging.getLogger(__name__)
 
 CELL_WAITS_SECONDS = 45.0  # the slowest cell of a lesson takes 30 s on a busy machine
 _MOST_NEWS = 50  # kept while the board is away; then the oldest go
@@ -26,10 +29,6 @@ _TIMEOUT = httpx.Timeout(5.0)
 _SILENCE_SECONDS = 40.0  # the board's stream says something every 15 s
 _AGAIN_SECONDS, _MOST_AGAIN_SECONDS = 1.0, 30.0
 _MOST_LINE_LETTERS = 200
-
-
-class Refused(LabError):
-    """The board said no, and would say it again."""
 
 
 def speak_to(invitation: Invitation) -> httpx.AsyncClient:
@@ -40,13 +39,13 @@ def speak_to(invitation: Invitation) -> httpx.AsyncClient:
 
 
 async def ask_for_seat(http: httpx.AsyncClient, invitation: Invitation, name: str, seat: str) -> Seat:
-    """Join, or join again with the seat that one has. Raises Refused, LabError or httpx.HTTPError."""
+    """Join, or join again with the seat that one has. Raises BoardRefused, LabError or httpx.HTTPError."""
     headers = _bearer(invitation.word) | ({"X-Seat": seat} if seat else {})
     answer = await http.post("/join", json=Join(name=name).model_dump(), headers=headers)
     if answer.status_code == 401:
-        raise Refused("the board does not know this word; read it again from the instructor's board")
+        raise BoardRefused("the board does not know this word; read it again from the instructor's board")
     if answer.status_code in (409, 422):
-        raise Refused(answer.text[:_MOST_LINE_LETTERS])
+        raise BoardRefused(answer.text[:_MOST_LINE_LETTERS])
     if answer.status_code != 200:
         raise LabError(f"the board answered {answer.status_code}: {answer.text[:_MOST_LINE_LETTERS]}")
     return Seat.model_validate_json(answer.content)
@@ -106,8 +105,10 @@ class Membership:
             self._loop.call_soon_threadsafe(call)
 
     def _run(self) -> None:
-        with suppress(Exception):
+        try:
             asyncio.run(self._main())
+        except Exception:
+            logger.info("the class's board hears nothing any more", exc_info=True)  # no cell shall show it
 
     async def _main(self) -> None:
         self._stopped, self._news, self._rejoining = asyncio.Event(), asyncio.Event(), asyncio.Lock()
@@ -194,7 +195,7 @@ class Membership:
             try:
                 self.seat = await ask_for_seat(http, self.invitation, self.seat.name, unknown)
                 self._keep(self.seat)
-            except Refused:
+            except BoardRefused:
                 self._keep(None)
                 self._unsubscribe()
                 self._stopped.set()

@@ -24,9 +24,12 @@ HEADERS = {
     "host", "accept", "accept-encoding", "connection", "user-agent", "authorization", "x-seat", "content-length",
     "content-type",
 }  # fmt: skip
+# Without the ticking loop, which Lab.start sets up, ipykernel 7 now and then leaves a cell lying in an idle kernel.
 LAB = """
 from orderkit.lab import Lab
+from orderkit.lab.interrupts import make_interruptible
 from orderkit.stack.target import Target
+make_interruptible()
 lab = Lab(Target.from_environment())  # no servers: nothing here needs one
 """
 LESSON = """

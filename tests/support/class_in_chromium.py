@@ -35,8 +35,10 @@ FIRST_CELL = """
 import os
 os.environ["ORDERKIT_HOME"] = {home!r}
 from orderkit.lab import Lab
+from orderkit.lab.interrupts import make_interruptible
 from orderkit.lessons.predictions import Predictions
 from orderkit.stack.target import Target
+make_interruptible()  # as Lab.start does
 lab = Lab(Target.from_environment())  # no servers: nothing here needs one
 predictions = Predictions(lab.home, "03")
 """
