@@ -117,6 +117,8 @@ def _replay(home: Path, data: Path, changes: Path, until: datetime | None) -> No
         "port": str(another({})),
         "unix_socket_directories": "",
         "archive_mode": "off",
+        # Else it calls itself ready while it still replays. Stopped there, it would later replay all the rest.
+        "hot_standby": "off",
         # The last segment was not full yet.
         "restore_command": f'cp "{changes}/%f" "%p" 2>/dev/null || cp "{changes}/%f.partial" "%p" 2>/dev/null',
         "recovery_target_action": "promote",
@@ -135,7 +137,7 @@ def _replay(home: Path, data: Path, changes: Path, until: datetime | None) -> No
         ) as server,
     ):  # fmt: skip
         try:
-            _wait(lambda: not signal.exists() and _is_ready(data), server, log, _REPLAY_SECONDS)
+            _wait(lambda: _is_ready(data), server, log, _REPLAY_SECONDS)
         finally:
             server.send_signal(2)  # SIGINT: it ends at once, in good order
             server.wait()

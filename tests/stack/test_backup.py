@@ -161,6 +161,8 @@ async def test_the_second_before_a_table_was_dropped(lab: Stack, tmp_path: Path)
     assert "begins at" in refused(home, "db", "restore", str(folder), "--until", too_early)
     told = orderkit(home, "db", "restore", str(folder), "--until", moment.isoformat())
     assert told["home"] == str(home)
+    # Stopped before that, the server would replay the mistake, too, when it starts again.
+    assert "archive recovery complete" in (home / "logs" / "restore.log").read_text()
     try:
         await asyncio.to_thread(down, lab.home)
         restored = await asyncio.to_thread(up, home, programs=("postgres", "temporal", "worker"))
