@@ -63,6 +63,7 @@ html_title = "orderkit"
 html_short_title = "orderkit"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_js_files = ["site.js"]
 templates_path = ["_templates"]
 html_additional_pages = {"index": "start.html"}
 html_copy_source = False

@@ -8,6 +8,7 @@ OrderkitError
 ├── LabError                   the local stack cannot do what was asked
 │   ├── WaitExpired            a wait reached its limit; says why
 │   ├── CellRefused            a cell with workflow code has mistakes; says in which lines
+│   ├── RunEnded               the run has ended, so it takes no signal
 │   └── BoardRefused           a class's board said no, and would say it again
 ├── DependencyUnavailable      PostgreSQL, Temporal or the API is away
 │   └── UnsupportedDatabase    PostgreSQL is too old, or a newer orderkit changed its schema
@@ -65,6 +66,10 @@ class CellRefused(LabError):
     def __init__(self, told: str, lines: list[int]) -> None:
         super().__init__(told)
         self.lines = lines
+
+
+class RunEnded(LabError):
+    """The run has ended, so it takes no signal."""
 
 
 class BoardRefused(LabError):

@@ -40,6 +40,8 @@ from orderkit.event_loops import PerLoop
 
 A = TypeVar("A", bound=BaseModel)
 
+_AGAIN_SECONDS = 0.5
+
 
 def _path(order_id: str, rest: str) -> str:
     """Raises InvalidOrder for an id that would lead elsewhere."""
@@ -182,10 +184,18 @@ class OrderkitClient:
                     await messages.aclose()
 
     async def wait(self, order_id: str, within_seconds: float = 60) -> OrderStatus:
-        """The status once the order has ended, or when the time is up."""
+        """The status once the order has ended, or when the time is up; goes on after a break."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + within_seconds
         async for _ in self.stream(order_id, within_seconds=within_seconds):
             pass
-        return await self.status(order_id)
+        while True:
+            try:
+                return await self.status(order_id)
+            except DependencyUnavailable:
+                if loop.time() >= until:
+                    raise
+            await asyncio.sleep(_AGAIN_SECONDS)
 
     async def _stream_once(self, order_id: str, after: int) -> AsyncGenerator[Event | StreamEnd, None]:
         """The messages of one connection."""

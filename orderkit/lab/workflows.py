@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from orderkit.cells.check import as_module, mistakes_in, notes_on, read
 from orderkit.cells.code import Function
 from orderkit.cells.mistakes import Mistake
-from orderkit.errors import LabError, WaitExpired
+from orderkit.errors import LabError, RunEnded, WaitExpired
 from orderkit.lab.cell_code import check_arguments, module_name, refused, snake
 from orderkit.lab.cells import CellWorkers, Refused, folder_of, queue_of
 from orderkit.lab.display import Links, Module, Run
@@ -134,14 +134,21 @@ class Workflows:
         return self._runs[name]
 
     async def signal(self, run: Run | str, signal: str, *arguments: Any) -> str:
-        """Send a signal, which has no answer. Raises LabError if the cell has no handler for it."""
+        """Send a signal, which has no answer. Raises LabError if the cell has no handler for it, or RunEnded."""
+        from temporalio.service import RPCError, RPCStatusCode
+
         known = self._find(run)
         handlers = self._signals.get(known.workflow)
         if handlers and signal not in handlers:
             raise LabError(f"{known.workflow} has no signal {signal!r}; it has: {', '.join(handlers)}")
         if handlers:
             check_arguments(f"{known.workflow}.{signal}", handlers[signal], arguments)
-        await self._handle(known, await self._connect()).signal(signal, args=list(arguments))
+        try:
+            await self._handle(known, await self._connect()).signal(signal, args=list(arguments))
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise LabError(f"the signal was not sent: {error.message}") from None
+            raise RunEnded(f"run {known.name} has ended, so it takes no signal; start another one") from None
         return f"sent: {signal}"
 
     async def query(self, run: Run | str, query: str, *arguments: Any) -> Any:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from orderkit.errors import LabError
+from orderkit.errors import LabError, RunEnded
 from orderkit.lab.display import Run
 from orderkit.lab.lab import Lab
 from orderkit.lessons.findings import attempts, wanted
@@ -60,7 +61,8 @@ async def _look(lab: Lab, workflow: str) -> list[Observation]:
 async def _run(lab: Lab, workflow: str, cake: str, name: str, guest: str = "") -> Run:
     run = await lab.workflows.start(workflow, cake, name=name)
     if guest:
-        await lab.workflows.signal(run, "arrived", guest)
+        with suppress(RunEnded):  # how it has ended is told below
+            await lab.workflows.signal(run, "arrived", guest)
     try:
         return await lab.workflows.wait(run, within_seconds=_ENDS_WITHIN_SECONDS)
     except LabError:

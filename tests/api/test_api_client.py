@@ -12,7 +12,7 @@ from support.shop import until
 
 from orderkit.client import OrderkitClient
 from orderkit.client.connections import STREAMS_AT_ONCE
-from orderkit.contract import AddressBody, FaultsBody, History, HistoryEvent, StartOrder, UpdateAddressBody
+from orderkit.contract import AddressBody, FaultsBody, History, HistoryEvent, OrderStatus, StartOrder, UpdateAddressBody
 from orderkit.core.orders import OrderId
 from orderkit.core.steps import Step
 from orderkit.errors import (
@@ -87,6 +87,23 @@ async def test_the_clients_stream_is_bounded(orderkit: OrderkitClient, order_id:
     types = [event.type async for event in orderkit.stream(order_id, within_seconds=1)]
     assert "order_received" in types
     await orderkit.cancel_now(order_id, "ada")
+
+
+async def test_a_break_after_the_last_event_does_not_end_a_wait(
+    orderkit: OrderkitClient, order_id: OrderId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await orderkit.start(order_id, StartOrder(review="none", deadline=60))
+    breaks = [DependencyUnavailable("postgresql", "PostgreSQL does not answer"), None]
+    ask = orderkit.status
+
+    async def status(order_id: str) -> OrderStatus:
+        if error := breaks.pop(0):
+            raise error
+        return await ask(order_id)
+
+    monkeypatch.setattr(orderkit, "status", status)
+    assert (await orderkit.wait(order_id, 30)).outcome == "shipped"
+    assert breaks == []
 
 
 async def test_hundreds_of_waits_at_once_leave_room_for_other_calls_and_for_new_waits(

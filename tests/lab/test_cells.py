@@ -15,7 +15,7 @@ from jupyter_client.manager import start_new_kernel
 from support.classroom import notebook, whole_lab
 from support.learner_errors import CASES, CELL, Case, changed, said
 
-from orderkit.errors import CellRefused, LabError, WaitExpired
+from orderkit.errors import CellRefused, LabError, RunEnded, WaitExpired
 from orderkit.lab import Lab
 from orderkit.stack.lifecycle import down
 from orderkit.stack.processes import alive
@@ -62,6 +62,8 @@ async def test_a_cell_runs_again_and_again_with_one_worker_and_an_open_run_goes_
     assert serving(stack) != before
     await lab.workflows.signal("tea", "arrived", "ada")
     assert repr(await lab.workflows.wait("tea")) == "Run tea: completed: 'hot tea for ada, from 1 l'"
+    with pytest.raises(RunEnded, match="run tea has ended, so it takes no signal"):
+        await lab.workflows.signal("tea", "arrived", "bob")
     history = await lab.workflows.history("tea")
     assert history["name"].tolist() == ["Tea", "boil", "boil", "boil", "arrived", ""]
 
