@@ -1,4 +1,7 @@
-"""The exercises of lessons 01 to 03 on a whole lab: tried empty, wrong in the likely ways, and right."""
+"""The exercises of lessons 01 to 03 on a whole lab: tried empty, wrong in the likely ways, and right.
+
+One file, though long: its tests share a lab, which takes seconds to start.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The command line as people use it: real processes, one stack, a home that must stay empty."""
+"""The command line as people use it: real processes, one stack, a home that must stay empty.
+
+One file, though long: its tests share a lab, which takes seconds to start.
+"""
 
 from __future__ import annotations
 
