@@ -155,7 +155,8 @@ class OrderMessages:
         timeout = timedelta(seconds=self._order.review_seconds) if self._order.review is Review.AUTO else None
         try:
             await workflow.wait_condition(
-                lambda: self.decision is not None or self.stopping,
+                # Past the point of no return in a review: the order was reset, and a cancel came too late.
+                lambda: self.decision is not None or self.stopping or self.past_no_return,
                 timeout=timeout,
                 timeout_summary="review: approved when it goes off, unless a person is faster",
             )

@@ -67,6 +67,7 @@ with workflow.unsafe.imports_passed_through():
 T = TypeVar("T")
 _OWN_IDS = "shipping-runs-have-ids-of-their-own"
 _CHECKED_START = "start-is-checked"
+_ALL_UNDONE = "all-is-undone-after-a-reset"
 
 
 @workflow.defn(name="OrderWorkflow")
@@ -278,6 +279,9 @@ class OrderWorkflow:
         """Undo in reverse order; each step is retried until it succeeds."""
         if not self._messages.row_exists:
             return
+        # A run that was reset knows only what it has done itself; before the reset, more may have been done.
+        if workflow.info().run_id != workflow.info().original_execution_run_id and workflow.patched(_ALL_UNDONE):
+            self._compensations = [Step.REFUND, Step.RECALL]
         while self._compensations:
             self._step = self._compensations.pop()
             if self._step is Step.REFUND:

@@ -16,8 +16,8 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from orderkit.core.faults import FaultPlan
-from orderkit.core.messages import CancelOrder
-from orderkit.core.orders import OrderId, OrderInput, order_workflow_id, shipping_workflow_id
+from orderkit.core.messages import CancelOrder, ReviewDecision
+from orderkit.core.orders import OrderId, OrderInput, Review, order_workflow_id, shipping_workflow_id
 from orderkit.core.policies import BUDGET, SPEC, Policy
 from orderkit.core.steps import ORDER_QUEUE, Step
 from orderkit.stack.stack import Stack
@@ -159,8 +159,8 @@ async def test_a_terminated_child_ends_the_order_in_words_and_undoes_it(
 # Reset
 
 
-async def reset(client: Client, order_id: OrderId, to_event: int) -> Handle:
-    """As `temporal workflow reset` does; the handle of the new run."""
+async def reset(client: Client, order_id: OrderId, to_event: int, with_messages: bool = True) -> Handle:
+    """As `temporal workflow reset` does, which sends what came since then again; the handle of the new run."""
     workflow_id = order_workflow_id(order_id)
     answer = await client.workflow_service.reset_workflow_execution(
         ResetWorkflowExecutionRequest(
@@ -169,7 +169,11 @@ async def reset(client: Client, order_id: OrderId, to_event: int) -> Handle:
             reason="by hand",
             workflow_task_finish_event_id=to_event,
             request_id=f"reset-{order_id}",
-            reset_reapply_type=ResetReapplyType.RESET_REAPPLY_TYPE_ALL_ELIGIBLE,
+            reset_reapply_type=(
+                ResetReapplyType.RESET_REAPPLY_TYPE_ALL_ELIGIBLE
+                if with_messages
+                else ResetReapplyType.RESET_REAPPLY_TYPE_NONE
+            ),
         )
     )
     return client.get_workflow_handle_for(OrderWorkflow.run, workflow_id, run_id=answer.run_id)
@@ -205,6 +209,25 @@ async def test_a_reset_of_a_shipped_order_dispatches_again_for_the_same_package(
         if e.HasField("child_workflow_execution_started_event_attributes")
     ]
     assert len(children) == 1
+    assert await shop.findings(order_id) == []
+
+
+@pytest.mark.parametrize(("fault", "ended"), [("hang", "cancelled"), ("hang_after", "shipped")])
+async def test_a_cancel_after_a_reset_knows_what_was_done_before_it(
+    shop: Shop, client: Client, order_id: OrderId, fault: str, ended: str
+) -> None:
+    plan = FaultPlan(script={"dispatch": [fault] * 9})
+    handle = await shop.start(order_id, review=Review.HUMAN, deadline_seconds=60, faults=plan)
+    await shop.step_reached(order_id, Step.REVIEW)
+    await handle.signal("approve_order", ReviewDecision("grace"))
+    await shop.step_reached(order_id, Step.DISPATCH, 2)
+    again = await reset(client, order_id, await first_task(handle), with_messages=False)
+    await again.signal("cancel_order", CancelOrder("no", "ada"))  # by then it has charged nothing, as far as it knows
+    assert await shop.end(again) == ended
+    await nothing_runs(client, order_id)
+    ledger = [line["kind"] for line in await shop.reader.ledger(order_id)]
+    assert ledger.count("charge") == 1
+    assert ledger.count("refund") == (ended == "cancelled")
     assert await shop.findings(order_id) == []
 
 
