@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-input -c co
 CANDIDATES := python3.13 python3.12 python3.11 python3.14 python3 python
 FITS := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help install lab demo test check docs slides bench coverage lowest fences soak containers elsewhere rounds format notebooks histories wheel usb clean
+.PHONY: help install lab demo test again check docs slides bench coverage lowest fences soak containers elsewhere rounds format notebooks histories wheel usb clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -27,6 +27,9 @@ demo: .venv/.lab ## run one order in the terminal
 
 test: .venv/.dev ## every test and every notebook, on real PostgreSQL and Temporal
 	@$(BIN)/python -m pytest --nbval --nbval-current-env -n 2 --dist loadfile --no-loadscope-reorder
+
+again: .venv/.dev ## what failed in the last make test, once more and one after the other
+	@$(BIN)/python tests/support/again.py
 
 check: .venv/.dev ## quick checks: format, lint, types, import rules, known vulnerabilities, unit tests
 	@$(BIN)/ruff format --check .

@@ -1,4 +1,4 @@
-"""A connection belongs to the event loop that opened it; a notebook or a script may use several loops."""
+"""What asyncio leaves to its callers: resources that belong to one of several loops, and tasks that must end."""
 
 from __future__ import annotations
 
@@ -6,9 +6,24 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
+
+_CANCEL_AGAIN_SECONDS = 0.1
+
+
+async def end_tasks(*tasks: asyncio.Task[Any]) -> None:
+    """Cancel them until each has ended, whatever with.
+
+    Once is not always enough, since a library can lose a cancellation: asyncpg's pool does while it closes a connection
+    that its `init` refused, and `asyncio.wait_for` before Python 3.12 does when what it waits for ends just then.
+    """
+    while pending := [task for task in tasks if not task.done()]:
+        for task in pending:
+            task.cancel()
+        await asyncio.wait(pending, timeout=_CANCEL_AGAIN_SECONDS)
+    await asyncio.gather(*tasks, return_exceptions=True)  # else asyncio complains that nobody looked at their errors
 
 
 @dataclass
@@ -19,7 +34,9 @@ class _Opened(Generic[T]):
 
 
 class PerLoop(Generic[T]):
-    """One resource for each running loop, opened when it is first asked for; a loop closes its own when it shuts down.
+    """One resource for each running loop, since a connection belongs to the loop that opened it.
+
+    It is opened when it is first asked for; a loop closes its own when it shuts down.
 
     After `aclose` the next `get` opens it again.
     """

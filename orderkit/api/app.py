@@ -24,6 +24,7 @@ from orderkit.api.reads import read_routes
 from orderkit.api.start import start_routes
 from orderkit.api.stream import Listener, stream_routes
 from orderkit.contract import Health
+from orderkit.event_loops import end_tasks
 from orderkit.settings import Settings, address_of_port, path_of_port
 
 _DESCRIPTION = """Start orders, steer them and see how they ended.
@@ -58,9 +59,7 @@ def create_app(settings: Settings, connect: Callable[[], Awaitable[Client]]) -> 
             try:
                 yield
             finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
+                await end_tasks(*tasks)
 
     app = FastAPIOffline(
         redoc_url=None,

@@ -14,6 +14,7 @@ from temporalio.client import Client
 from orderkit.api.replica import AGE, Replica
 from orderkit.core.orders import OrderId
 from orderkit.errors import DependencyUnavailable, UnsupportedDatabase
+from orderkit.event_loops import end_tasks
 from orderkit.store.database import AWAY, WRONG_SCHEMA, Pool, open_pool
 
 logger = logging.getLogger(__name__)
@@ -154,9 +155,7 @@ class Backends:
             try:
                 yield
             finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
+                await end_tasks(*tasks)
 
 
 async def _patiently(connect: Callable[[], Awaitable[T]]) -> T:

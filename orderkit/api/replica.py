@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from orderkit.core.orders import OrderId
 from orderkit.errors import DependencyUnavailable
+from orderkit.event_loops import end_tasks
 from orderkit.store.database import AWAY, Pool, open_pool
 from orderkit.store.replication import primary_position, replica_position
 
@@ -72,8 +73,7 @@ class Replica:
             try:
                 yield
             finally:
-                opening.cancel()
-                await asyncio.gather(opening, return_exceptions=True)
+                await end_tasks(opening)
 
     async def _open(self, stack: AsyncExitStack, database_url: str, pool_size: int) -> None:
         while True:

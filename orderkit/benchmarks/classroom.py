@@ -19,13 +19,13 @@ import psutil
 
 from orderkit.course.plan import rounds
 from orderkit.errors import LabError
+from orderkit.event_loops import end_tasks
 from orderkit.stack.processes import memory_mb
 
 _SERVE = """
 import asyncio, json, sys
 from pathlib import Path
 from orderkit.classroom.server import BoardServer
-
 server = BoardServer("127.0.0.1", 0, Path(sys.argv[1]) / "class.json")
 print(json.dumps([server.invitation.word, server.invitation.url, server.page_url]), flush=True)
 asyncio.run(server.serve())
@@ -102,9 +102,7 @@ async def measure(folder: Path, learners: int = 200, seconds: float = 30, every_
         await asyncio.gather(*lives, said)
         taken = time.perf_counter() - begin
         used = sum(room.process.cpu_times()[:2]) - cpu
-        for task in streams:
-            task.cancel()
-        await asyncio.gather(*streams, return_exceptions=True)
+        await end_tasks(*streams)
         return ClassCost(
             learners=learners,
             messages=len(room.times),
@@ -157,8 +155,7 @@ async def _page(room: _Room) -> AsyncIterator[httpx.AsyncClient]:
         try:
             yield page
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await end_tasks(task)
 
 
 @asynccontextmanager

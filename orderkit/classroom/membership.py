@@ -20,6 +20,7 @@ from orderkit.classroom.invitation import Invitation
 from orderkit.classroom.messages import Join, News, Seat
 from orderkit.course.progress import Progress, Verdict, here, subscribe
 from orderkit.errors import BoardRefused, LabError
+from orderkit.event_loops import end_tasks
 
 logger = logging.getLogger(__name__)
 
@@ -117,9 +118,7 @@ class Membership:
         async with speak_to(self.invitation) as http:
             tasks = [asyncio.create_task(each) for each in (self._send(http), self._listen(http))]
             await self._stopped.wait()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end_tasks(*tasks)
 
     def _put(self, progress: Progress) -> None:
         with suppress(ValueError):  # a round that only this version of the course has

@@ -20,6 +20,7 @@ from orderkit.console.table import orders_frame
 from orderkit.console.view import View
 from orderkit.console.workers import ANNOUNCEMENTS, control, running
 from orderkit.errors import LabError, OrderkitError
+from orderkit.event_loops import end_tasks
 from orderkit.stack.controls import WorkerControl
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ class Console:
     async def aclose(self) -> None:
         """Close, and wait until nothing of it runs."""
         self.close()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end_tasks(*self._tasks)
 
     def __repr__(self) -> str:
         return "The order console. Where no widgets are shown: console.table()"

@@ -15,6 +15,7 @@ from orderkit.core.faults import parse_plan
 from orderkit.core.orders import OrderId
 from orderkit.core.world import Service, ServiceState
 from orderkit.errors import DependencyUnavailable, LabError, OrderkitError
+from orderkit.event_loops import end_tasks
 from orderkit.stack.processes import worker_died
 from orderkit.stack.stack import Stack
 from orderkit.stage.state import ProgramNow, Programs, is_balanced, order_card, verdict
@@ -61,9 +62,7 @@ class Stage:
             try:
                 yield
             finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
+                await end_tasks(*tasks)
                 await self.api.aclose()
 
     @property

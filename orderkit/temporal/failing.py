@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.enums.v1 import WorkflowExecutionStatus
+from temporalio.api.enums.v1 import WorkflowExecutionStatus, WorkflowTaskFailedCause
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.workflowservice.v1 import (
     DescribeWorkflowExecutionResponse,
@@ -32,6 +32,19 @@ _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<name>\S
 _LIBRARIES = ("site-packages", "/lib/python", "importlib")
 _AT_ONCE = 8
 _LOOK_BACK_EVENTS = 20  # the failure is among the last events: others may have arrived since
+# Not the code's failures: the server gives the task up and makes a new one at once, since a message came in between,
+# somebody has reset or paused the run, or the cluster's active half has changed.
+_SERVERS_OWN = frozenset(
+    {
+        WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND,
+        WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_UPDATE,
+        WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW,
+        WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_STICKY_TASK_QUEUE,
+        WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_FORCE_CLOSE_COMMAND,
+        WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_FAILOVER_CLOSE_COMMAND,
+        WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_WORKFLOW_PAUSE_REQUESTED_BEFORE_TASK_STARTED,
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -105,8 +118,9 @@ def last_failure(events: Sequence[Any]) -> tuple[int, Failure] | None:
     for event in reversed(events):
         if event.HasField("workflow_task_completed_event_attributes"):
             return None
-        if event.HasField("workflow_task_failed_event_attributes"):
-            return event.event_id, event.workflow_task_failed_event_attributes.failure
+        failed = event.workflow_task_failed_event_attributes
+        if event.HasField("workflow_task_failed_event_attributes") and failed.cause not in _SERVERS_OWN:
+            return event.event_id, failed.failure
     return None
 
 

@@ -22,6 +22,7 @@ TESTS = [
     "workflows/test_attempts",
     "workflows/test_transitions",
     "workflows/test_messages",
+    "workflows/test_steered_by_hand",
     "workflows/test_fault_cases",
 ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
@@ -10,7 +11,10 @@ import pytest_asyncio
 from support.api import CANCEL, problem
 from support.broken import BrokenOrder
 from support.shop import Shop, until
-from temporalio.client import Client
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
+from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Worker
 
 from orderkit.api.backends import Backends
@@ -31,8 +35,19 @@ from orderkit.worker.activities import OrderActivities
 from orderkit.worker.attempts import RecordAttempts
 from orderkit.worker.process import business_on
 from orderkit.worker.reconcile import settle_failing
+from orderkit.workflows.order import OrderWorkflow
 
 WHERE = "broken.py, line "
+
+
+async def events_of(handle: WorkflowHandle[Any, Any]) -> list[HistoryEvent]:
+    return [event async for event in handle.fetch_history_events()]
+
+
+async def completed_task(handle: WorkflowHandle[Any, Any]) -> int | None:
+    """The id of the first event that says that a workflow task has completed."""
+    ids = [e.event_id for e in await events_of(handle) if e.HasField("workflow_task_completed_event_attributes")]
+    return ids[0] if ids else None
 
 
 @pytest_asyncio.fixture
@@ -131,3 +146,35 @@ async def test_an_order_that_goes_on_is_not_terminated(client: Client, shop: Sho
     assert await shop.end(handle) == "shipped"
     with pytest.raises(MessageRefused, match="does not fail"):
         await settle_failing(client, order_id)
+
+
+async def test_a_task_that_the_server_gives_up_itself_is_no_failure(
+    shop: Shop, client: Client, order_id: OrderId
+) -> None:
+    """Somebody resets a run while no worker is there: its task has a failure in the history, and nothing is wrong."""
+    queue = f"reset-{order_id}"
+    started = await client.start_workflow(
+        "OrderWorkflow", OrderInput(order_id, deadline_seconds=600), id=order_workflow_id(order_id), task_queue=queue
+    )
+
+    async def begun() -> bool:
+        return await completed_task(started) is not None
+
+    activities = OrderActivities(business_on(shop.pool)).all
+    async with Worker(client, task_queue=queue, workflows=[OrderWorkflow], activities=activities):
+        await until(begun, "its first task is done")
+    to_event = await completed_task(started)
+    assert to_event is not None
+    await client.workflow_service.reset_workflow_execution(
+        ResetWorkflowExecutionRequest(
+            namespace=client.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=started.id, run_id=started.result_run_id or ""),
+            workflow_task_finish_event_id=to_event,
+            request_id=f"reset-{order_id}",
+        )
+    )
+    again = client.get_workflow_handle(started.id)
+    assert any(event.HasField("workflow_task_failed_event_attributes") for event in await events_of(again))
+    assert (await again.describe()).raw_description.HasField("pending_workflow_task")
+    assert await failing_task(client, started.id) is None
+    await again.terminate()

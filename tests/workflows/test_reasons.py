@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from support.shop import Shop
 
@@ -19,13 +21,17 @@ async def reason_of(shop: Shop, order_id: OrderId) -> str:
     return str(row["stop_reason"])
 
 
+# The deadline may come while an attempt runs, too.
+ERRORS = r"attempt \d+ of charge (ended as failed \(InjectedError: error injected into charge, a|had not answered yet)"
+
+
 @pytest.mark.parametrize(
     ("faults", "policy", "told"),
     [
         ({"charge": ["error", "error", "hang"]}, SPEC, "charge: no answer within 3 s"),
         ({"charge": ["hang", "hang", "error"]}, SPEC, "charge: error injected into charge, attempt 3"),
         ({"prepare": ["error", "error", "hang"]}, SPEC, "prepare: no answer within 2 s"),
-        ({"charge": ["error"] * 900}, BUDGET, "ended as failed (InjectedError: error injected into charge, attempt"),
+        ({"charge": ["error"] * 900}, BUDGET, ERRORS),
         ({"prepare": ["hang"] * 900}, BUDGET, "of prepare"),
     ],
     ids=["a hang at last", "an error at last", "a hang in shipping", "errors until the deadline", "hangs until then"],
@@ -42,7 +48,7 @@ async def test_a_reason_names_what_held_the_order_up_last(
     )
     assert await shop.end(handle) == "failed"
     reason = await reason_of(shop, order_id)
-    assert told in reason
+    assert re.search(told, reason)
     assert "StartToClose" not in reason and "activity" not in reason
     assert await shop.findings(order_id) == []
 
