@@ -34,6 +34,7 @@ QUEUES = (ORDER_QUEUE, SHIPPING_QUEUE)
 _LOOK_SECONDS = 0.05
 _POLL_SECONDS = 70  # a worker polls again once a minute
 _HEARTBEAT_SECONDS = 5  # ours come every second
+_CLOCKS_SECONDS = 2.0  # a process's begin is told from the boot, a poll by the server's clock
 _ELSEWHERE_SECONDS = 10.0
 _TOO_MANY_STARTS = 5
 
@@ -49,9 +50,9 @@ async def live_pollers(client: Client, queue: str, stack: Stack | None = None) -
     be listed.
     """
     now = datetime.now(UTC)
-    polled = await pollers(client, queue, now - timedelta(seconds=_POLL_SECONDS))
-    found = sorted({*polled, *await heartbeating(client, queue, now - timedelta(seconds=_HEARTBEAT_SECONDS))})
-    return found if stack is None else [identity for identity in found if _runs(identity)]
+    found = await pollers(client, queue, now - timedelta(seconds=_POLL_SECONDS))
+    found |= dict.fromkeys(await heartbeating(client, queue, now - timedelta(seconds=_HEARTBEAT_SECONDS)), now)
+    return sorted(found if stack is None else [each for each, heard in found.items() if _runs(each, heard)])
 
 
 def _pid(identity: str) -> int | None:
@@ -60,10 +61,18 @@ def _pid(identity: str) -> int | None:
     return int(pid) if pid.isdigit() and host == socket.gethostname() else None
 
 
-def _runs(identity: str) -> bool:
-    """Whether it may still poll a lab's queue; what is not a process of this machine may."""
-    pid = _pid(identity)
-    return pid is None or (pid in psutil.pids() and alive(psutil.Process(pid)))
+def _runs(identity: str, heard: datetime) -> bool:
+    """Whether it may still poll a lab's queue, as it did then; what is not a process of this machine may.
+
+    A process that began later has only got the number of one that is dead.
+    """
+    if (pid := _pid(identity)) is None:
+        return True
+    try:
+        process = psutil.Process(pid)
+        return process.create_time() < heard.timestamp() + _CLOCKS_SECONDS and alive(process)
+    except psutil.Error:
+        return False
 
 
 def poller_name(identity: str) -> str:

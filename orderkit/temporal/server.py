@@ -54,8 +54,10 @@ async def is_serving(client: Client) -> bool:
         return False
 
 
-async def pollers(client: Client, queue: str, since: datetime) -> list[str]:
-    """Who asked this queue for workflow tasks and activities since then; the server remembers the dead for minutes.
+async def pollers(client: Client, queue: str, since: datetime) -> dict[str, datetime]:
+    """Who asked this queue for workflow tasks and activities since then, and when last.
+
+    The server remembers the dead for minutes.
 
     Raises DependencyUnavailable.
     """
@@ -66,7 +68,7 @@ async def pollers(client: Client, queue: str, since: datetime) -> list[str]:
     from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
     from temporalio.service import RPCError
 
-    seen: list[set[str]] = []
+    seen: list[dict[str, datetime]] = []
     for kind in (TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY):
         request = DescribeTaskQueueRequest(
             namespace=client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind
@@ -77,10 +79,9 @@ async def pollers(client: Client, queue: str, since: datetime) -> list[str]:
             raise DependencyUnavailable(
                 "temporal", f"Temporal does not say who polls {queue}: {error.message}"
             ) from error
-        seen.append(
-            {each.identity for each in answer.pollers if each.last_access_time.ToDatetime(tzinfo=since.tzinfo) >= since}
-        )
-    return sorted(seen[0] & seen[1])
+        last = {each.identity: each.last_access_time.ToDatetime(tzinfo=since.tzinfo) for each in answer.pollers}
+        seen.append({identity: polled for identity, polled in last.items() if polled >= since})
+    return {identity: max(polled, seen[1][identity]) for identity, polled in seen[0].items() if identity in seen[1]}
 
 
 async def heartbeating(client: Client, queue: str, since: datetime) -> list[str]:
