@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 from support import containers
-from support.container_engine import IN_ORDER, SERVICES
+from support.container_engine import IN_ORDER, SERVICES, too_old
 
 ROOT = Path(__file__).parents[2]
 RULES = [
@@ -97,3 +97,16 @@ def test_make_containers_takes_lessons_by_number() -> None:
     assert containers.chosen_lessons(["00", "01"]) == ["00_start_here.ipynb", "01_order_lifecycle.ipynb"]
     with pytest.raises(SystemExit, match="no such lesson: 99; there are 00, 01"):
         containers.chosen_lessons(["00", "99"])
+
+
+@pytest.mark.parametrize(
+    ("version", "old"),
+    [
+        ("using podman version: 4.3.1\npodman-composer version  1.0.3\n", True),
+        ("podman-compose version: 1.0.6\n", True),
+        ("podman-compose version 1.6.0\npodman version 4.3.1\n", False),
+        ("Docker Compose version v2.29.1\n", False),
+    ],
+)
+def test_a_podman_compose_that_cannot_run_the_file_is_not_used(version: str, old: bool) -> None:
+    assert too_old(version) is old

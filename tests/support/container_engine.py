@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -27,7 +28,8 @@ SERVICES: dict[str, dict[str, Any]] = {
 IN_ORDER = list(TopologicalSorter({name: each.get("depends_on", {}) for name, each in SERVICES.items()}).static_order())
 MISSING = (
     "This needs Docker with its compose plugin (https://docs.docker.com/get-started/get-docker/), or podman and "
-    "podman-compose (Debian, Ubuntu: sudo apt install podman podman-compose), running, and for you to use."
+    "podman-compose 1.1 or newer (.venv/bin/pip install podman-compose; that of Debian 12 is too old), running, and "
+    "for you to use."
 )
 
 
@@ -96,6 +98,12 @@ def checked(
     return done.stdout
 
 
+def too_old(version: str) -> bool:
+    """Whether this is a podman-compose that pulls no single services and misreads `${NAME:-}`."""
+    found = re.search(r"podman-composer? version:?\s+(\d+)\.(\d+)", version)
+    return found is not None and (int(found[1]), int(found[2])) < (1, 1)
+
+
 def find(wanted: str | None = None) -> tuple[str, list[str]] | None:
     """The engine's program and its compose command: the first that works, or the one that is wanted."""
     beside = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
@@ -103,8 +111,8 @@ def find(wanted: str | None = None) -> tuple[str, list[str]] | None:
     candidates = {"docker": ["docker", "compose"], "podman": [podman_compose] if podman_compose else []}
     for engine, compose in candidates.items():
         if wanted in (None, engine) and compose and shutil.which(engine):
-            answers = [run(command, 30).returncode == 0 for command in ([engine, "info"], [*compose, "version"])]
-            if all(answers):
+            info, version = run([engine, "info"], 30), run([*compose, "version"], 30)
+            if info.returncode == version.returncode == 0 and not too_old(version.stdout):
                 return engine, compose
     return None
 
