@@ -11,7 +11,15 @@ from uuid import uuid4
 
 from orderkit.errors import LabError, LessonNotFound
 from orderkit.lessons.jump import Notebook, begin_at
-from orderkit.stack.jupyter import folder_shown, learners_folder, notebook_text, shipped_notebooks, without_outputs
+from orderkit.stack.jupyter import (
+    folder_shown,
+    language_of,
+    languages,
+    learners_folder,
+    notebook_text,
+    shipped_notebooks,
+    without_outputs,
+)
 
 _SOLUTIONS = "solutions"
 
@@ -41,6 +49,18 @@ class Lesson:
             return begin_at(self.fresh(), self.solved(), round)
         except LessonNotFound as error:
             raise LessonNotFound(str(error).replace("the lesson", f"lesson {self.number}", 1)) from None
+
+    def in_language_of(self, folder: Path, notebook: Notebook) -> Notebook:
+        """The notebook with the prose of the folder's language, as far as that has it: `notebooks-de` has German."""
+        translated = self.file.parent / language_of(folder) / self.file.name
+        if not translated.exists():
+            return notebook
+        texts = {cell["id"]: cell["source"] for cell in without_outputs(translated)["cells"]}
+        cells = [
+            cell | {"source": texts.get(cell["id"], cell["source"])} if cell["cell_type"] == "markdown" else cell
+            for cell in notebook["cells"]
+        ]
+        return {**notebook, "cells": cells}
 
 
 @dataclass(frozen=True)
@@ -78,17 +98,20 @@ def find_folder(home: Path, here: Path) -> Path:
         return shown
     if not here.samefile(shipped_notebooks()) and any((here / name).exists() for name in shipped):
         return here
-    beside = [learners_folder(folder) for folder in (here, home.parent)]
+    beside = [learners_folder(folder, language) for language in languages() for folder in (here, home.parent)]
     return next((folder for folder in beside if folder.is_dir()), beside[here.is_relative_to(home.parent)])
 
 
 def lay(folder: Path, lesson: Lesson, notebook: Notebook) -> Copy:
-    """Put this notebook in the place of the learner's copy, which is kept under another name. Raises LabError."""
+    """Put this notebook in the place of the learner's copy, in the folder's language. Raises LabError.
+
+    The old copy is kept under another name.
+    """
     place = folder / lesson.file.name
     try:
         folder.mkdir(parents=True, exist_ok=True)
         draft = place.with_name(f".{place.stem}.{uuid4().hex}")
-        draft.write_text(notebook_text(notebook), encoding="utf-8")
+        draft.write_text(notebook_text(lesson.in_language_of(folder, notebook)), encoding="utf-8")
         kept = _keep(place)
         draft.replace(place)
     except OSError as error:

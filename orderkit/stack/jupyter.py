@@ -49,12 +49,9 @@ def lay_notebooks(beside: Path, language: str = ENGLISH) -> tuple[Path, list[str
     language has a folder of its own, `notebooks-de`; what is not translated is English there. Returns the folder and
     what was laid.
     """
-    source, folder = shipped_notebooks(), learners_folder(beside)
-    known = [ENGLISH, *sorted(path.name for path in source.glob("??") if path.is_dir())]
-    if language not in known:
-        raise LabError(f"there are no lessons in the language {language}; there are: {', '.join(known)}")
-    if language != ENGLISH:
-        folder = folder.with_name(f"{folder.name}-{language}")
+    if language not in languages():
+        raise LabError(f"there are no lessons in the language {language}; there are: {', '.join(languages())}")
+    source, folder = shipped_notebooks(), learners_folder(beside, language)
     laid = []
     for notebook in sorted(source.glob("*.ipynb")):
         copy, translated = folder / notebook.name, source / language / notebook.name
@@ -66,10 +63,23 @@ def lay_notebooks(beside: Path, language: str = ENGLISH) -> tuple[Path, list[str
     return folder, laid
 
 
-def learners_folder(beside: Path) -> Path:
-    """Where a learner's copies are, or would be: `notebooks`, or in the repository `lessons`."""
+def languages() -> list[str]:
+    """Those of the lessons' prose, English first."""
+    return [ENGLISH, *sorted(path.name for path in shipped_notebooks().glob("??") if path.is_dir())]
+
+
+def learners_folder(beside: Path, language: str = ENGLISH) -> Path:
+    """Where a learner's copies are, or would be: `notebooks`, in the repository `lessons`; German `notebooks-de`."""
     folder = beside / "notebooks"
-    return beside / "lessons" if folder.is_dir() and folder.samefile(shipped_notebooks()) else folder
+    if folder.is_dir() and folder.samefile(shipped_notebooks()):
+        folder = beside / "lessons"
+    return folder if language == ENGLISH else folder.with_name(f"{folder.name}-{language}")
+
+
+def language_of(folder: Path) -> str:
+    """The language of the copies in a folder, by its name."""
+    ending = folder.name.rpartition("-")[2]
+    return ending if ending in languages() else ENGLISH
 
 
 def folder_shown(home: Path) -> Path | None:

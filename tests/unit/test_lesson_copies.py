@@ -209,3 +209,35 @@ def test_a_heading_in_the_middle_of_a_cell_begins_a_round() -> None:
         ("beginning", ["before"]),
         ("1", ["## Round 1: x\nafter"]),
     ]
+
+
+def headings(notebook: Path) -> list[str]:
+    cells = nbformat.read(notebook, as_version=4).cells
+    return [cell.source.splitlines()[0] for cell in cells if cell.cell_type == "markdown" and cell.source[:1] == "#"]
+
+
+@pytest.mark.parametrize("made", ["fresh", "solved", "at round 3"])
+def test_in_a_german_folder_a_lesson_is_german_and_its_code_the_same(tmp_path: Path, made: str) -> None:
+    lesson = LESSONS[0]
+    notebook = {"fresh": lesson.fresh, "solved": lesson.solved, "at round 3": lambda: lesson.at("3")}[made]()
+    english = lay(tmp_path / "notebooks", lesson, notebook).notebook
+    german = lay(tmp_path / "notebooks-de", lesson, notebook).notebook
+    assert "## Round 3: what Temporal remembers" in headings(english)
+    assert "## Runde 3: was Temporal sich merkt" in headings(german)
+    codes = [
+        [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+        for path in (english, german)
+    ]
+    assert codes[0] == codes[1]
+
+
+def test_what_is_not_translated_is_english_in_a_german_folder(tmp_path: Path) -> None:
+    copy = lay(tmp_path / "notebooks-de", LESSONS[1], LESSONS[1].fresh()).notebook
+    assert headings(copy)[0] == "# 01 · The life of an order"
+
+
+def test_a_german_folder_that_is_there_alone_is_the_learners(tmp_path: Path) -> None:
+    (tmp_path / "notebooks-de").mkdir()
+    assert find_folder(tmp_path / ".orderkit", tmp_path) == tmp_path / "notebooks-de"
+    (tmp_path / "notebooks").mkdir()
+    assert find_folder(tmp_path / ".orderkit", tmp_path) == tmp_path / "notebooks"
