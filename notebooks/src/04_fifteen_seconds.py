@@ -138,8 +138,13 @@ predictions.ask(3)
 from dataclasses import replace
 
 many = replace(SPEC, name="spec, any number of attempts", max_attempts=0)
-quick = replace(many, name="... and waits of 0.05 s", first_wait_seconds=0.05, max_wait_seconds=0.05)
-shares = {policy.name: predict(plan, policy).shipped_within_deadline for policy in (SPEC, many, quick, BUDGET)}
+quick = replace(
+    many, name="... and waits of 0.05 s", first_wait_seconds=0.05, max_wait_seconds=0.05
+)
+shares = {
+    policy.name: predict(plan, policy).shipped_within_deadline
+    for policy in (SPEC, many, quick, BUDGET)
+}
 pd.Series(shares, name="shipped in time").round(2)
 
 # %% [markdown] tags=["explain"]
@@ -233,7 +238,9 @@ import asyncio
 from orderkit.lessons.museum.tour import Museum
 
 museum = Museum(lab)
-outside, inside = await asyncio.gather(museum.visit("hard-deadline"), museum.mended("hard-deadline"))
+outside, inside = await asyncio.gather(
+    museum.visit("hard-deadline"), museum.mended("hard-deadline")
+)
 outside
 
 # %% [markdown]

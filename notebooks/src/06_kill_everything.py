@@ -99,7 +99,9 @@ events[events["step"] == ""][["type"]]
 # again a second later:
 
 # %% tags=["kills-a-server"]
-await lab.orders.start("barge", review="none", policy="budget", faults="charge=slow(200)", deadline=60)
+await lab.orders.start(
+    "barge", review="none", policy="budget", faults="charge=slow(200)", deadline=60
+)
 await lab.orders.wait("barge", until="charge")
 await lab.postgres.kill(away_seconds=1)
 (await lab.orders.wait("barge")).state

@@ -240,7 +240,8 @@ await builds.wait("teapot")
 # %%
 print(await builds.result("teapot"))
 events = await lab.orders.events("teapot")
-events[events["type"].isin(["review_opened", "address_changed", "payment_charged", "order_shipped"])][["type"]]
+shown = ["review_opened", "address_changed", "payment_charged", "order_shipped"]
+events[events["type"].isin(shown)][["type"]]
 
 # %% [markdown] tags=["explain"]
 # **c.** Temporal tried the failing workflow task again, this time with code that understands the signal. Both

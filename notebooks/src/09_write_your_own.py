@@ -48,7 +48,9 @@ async def boil(litres: int) -> str:
 class Tea:
     @workflow.run
     async def run(self, guest: str) -> str:
-        water = await workflow.execute_activity(boil, 1, start_to_close_timeout=timedelta(seconds=3))
+        water = await workflow.execute_activity(
+            boil, 1, start_to_close_timeout=timedelta(seconds=3)
+        )
         return f"tea for {guest}, from {water}"
 
 
@@ -189,7 +191,10 @@ class Stove:
     @workflow.run
     async def run(self) -> list[str]:
         limit = timedelta(seconds=2)
-        pots = [workflow.execute_activity(heat, pot, start_to_close_timeout=limit) for pot in ("soup", "milk")]
+        pots = [
+            workflow.execute_activity(heat, pot, start_to_close_timeout=limit)
+            for pot in ("soup", "milk")
+        ]
         return await asyncio.gather(*pots)
 
 
@@ -228,7 +233,9 @@ class Visit:
     @workflow.run
     async def run(self, seconds: float) -> str:
         try:
-            await workflow.wait_condition(lambda: self.guest != "", timeout=timedelta(seconds=seconds))
+            await workflow.wait_condition(
+                lambda: self.guest != "", timeout=timedelta(seconds=seconds)
+            )
         except TimeoutError:
             return "nobody came"
         return f"{self.guest} came"
@@ -348,7 +355,10 @@ class Party:
 
     @workflow.run
     async def run(self, cake: str) -> str:
-        both = workflow.execute_activity(bake, cake, **LIMITS), workflow.execute_activity(brew, "green", **LIMITS)
+        both = (
+            workflow.execute_activity(bake, cake, **LIMITS),
+            workflow.execute_activity(brew, "green", **LIMITS),
+        )
         eats, drinks = await asyncio.gather(*both)
         try:
             await workflow.wait_condition(lambda: self.guest != "", timeout=timedelta(seconds=1))

@@ -42,7 +42,9 @@ class Invoice:
     async def run(self, customer: str) -> str:
         for letter in ("invoice", "reminder"):
             limit = timedelta(seconds=5)
-            await workflow.execute_activity(send, f"{letter} for {customer}", start_to_close_timeout=limit)
+            await workflow.execute_activity(
+                send, f"{letter} for {customer}", start_to_close_timeout=limit
+            )
             try:
                 await workflow.wait_condition(lambda: self.paid, timeout=timedelta(days=3))
                 return f"paid after the {letter}"
@@ -148,7 +150,9 @@ async def lost_at_first(letter: str) -> None:
 
 
 async def test_a_lost_answer_sends_no_second_invoice(server):
-    async with Worker(server.client, task_queue="q", workflows=[Invoice], activities=[lost_at_first]):
+    async with Worker(
+        server.client, task_queue="q", workflows=[Invoice], activities=[lost_at_first]
+    ):
         await server.client.execute_workflow(Invoice.run, "ada", id="i", task_queue="q")
     assert letters == ["invoice for ada", "reminder for ada"]
 
@@ -204,7 +208,9 @@ class Invoice:
     @workflow.run
     async def run(self, customer: str) -> str:
         await workflow.sleep(timedelta(hours=1))
-        await workflow.execute_activity(send, f"invoice for {customer}", start_to_close_timeout=timedelta(seconds=5))
+        await workflow.execute_activity(
+            send, f"invoice for {customer}", start_to_close_timeout=timedelta(seconds=5)
+        )
         return "sent"
 
 

@@ -43,7 +43,9 @@ together = await lab.load("together", orders=12, concurrency=12)
 alone, together
 
 # %%
-times = {name: run.report.percentiles["p50"] for name, run in (("alone", alone), ("together", together))}
+times = {
+    name: run.report.percentiles["p50"] for name, run in (("alone", alone), ("together", together))
+}
 "longer" if times["together"] > 1.3 * times["alone"] else "not longer"
 
 # %% [markdown] tags=["explain"]

@@ -18,7 +18,7 @@ from orderkit.analysis.palette import BAD, BADGE_COLOURS, GOOD, OPEN, SIGNS
 from orderkit.contract import AttemptList, OrderStatus
 from orderkit.core.orders import OrderId, order_workflow_id
 
-_MOST_COLUMNS = 100  # of code: a longer line would be broken in the middle of a word
+_MOST_COLUMNS = 88  # of code: at 1280 pixels, beside the file browser, a longer line is broken in the middle of a word
 _CARD = (
     "display:inline-block;min-width:30em;padding:.7em 1em;font-size:115%;line-height:1.7;"
     "border:1px solid #8A8A8A;border-left-width:.5em;border-radius:6px"

@@ -160,19 +160,19 @@ def test_money_and_seconds_have_two_digits_and_a_missing_one_is_empty() -> None:
 
 def test_code_is_wrapped_between_words_and_stays_code() -> None:
     code = str(source(long_lines))
-    assert max(map(len, code.splitlines())) <= 100
+    assert max(map(len, code.splitlines())) <= 88
     assert len(code.splitlines()) > len(inspect.getsource(long_lines).splitlines())
     scope: dict[str, Any] = {}
     exec(code, scope)
     assert scope["long_lines"](1) == long_lines(1)
-    comments = [line for line in code.splitlines() if "one hundred columns" in line or "the comment goes on" in line]
+    comments = [line for line in code.splitlines() if "eighty-eight columns" in line or "the comment goes on" in line]
     assert len(comments) == 2
     assert all(line.lstrip().startswith("# ") for line in comments)
 
 
 def long_lines(start: int) -> int:
     """Its docstring is longer than what a notebook shows whole, so that it goes on in the next line of the cell."""
-    # This comment is longer than one hundred columns, which is the widest that fits into a cell: the comment goes on.
+    # This comment is longer than eighty-eight columns, which is the widest that fits into a cell: the comment goes on.
     return sum([start, start + 1, start + 2, start + 3, start + 4, start + 5, start + 6, start + 7, start + 8, start])
 
 
@@ -181,4 +181,4 @@ def long_lines(start: int) -> int:
     [polite_cancel, free_tea, old_label, deaf_order, hard_deadline, early_news, hasty_clerk, OrderWorkflow._go_forward],
 )
 def test_code_that_a_lesson_shows_fits_into_a_cell(shown: Any) -> None:
-    assert max(map(len, source(shown).code.splitlines())) <= 100
+    assert max(map(len, source(shown).code.splitlines())) <= 88
