@@ -133,7 +133,7 @@ def names(code: CodeType, instructions: tuple[str, ...]) -> set[str]:
 def test_every_order_that_is_asked_for_from_the_round_on_is_started(jump: tuple[Lesson, str]) -> None:
     lesson, round = jump
     text = "\n".join(to_run(lesson, round))
-    started = set(re.findall(r'\.(?:start|order|visit|load)\((?:"[\w-]+", )*?"([\w-]+)"', text))
+    started = set(re.findall(r'\.(?:start|order|visit|load)\(\s*(?:"[\w-]+", )*?"([\w-]+)"', text))
     for listed in re.findall(r"builds\.order\(([^)]+)\)", text):
         started |= set(re.findall(r'"([\w-]+)"', listed))
     started |= set(re.findall(r'name="([\w-]+)"', text))
