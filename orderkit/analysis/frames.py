@@ -204,7 +204,7 @@ async def read_events(reader: Reader, order_id: OrderId, after_id: int = 0) -> p
 
 
 def typed_frame(rows: Iterable[Row], columns: dict[str, str]) -> pd.DataFrame:
-    """Rows as a frame of these columns and dtypes, whatever the rows lack."""
+    """Rows as a frame with these columns and dtypes; what a row lacks is empty."""
     frame = pd.DataFrame([dict(row) for row in rows], columns=list(columns))
     return Frame({name: _column(frame[name], dtype) for name, dtype in columns.items()}, columns=list(columns))
 

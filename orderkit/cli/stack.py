@@ -61,7 +61,7 @@ def status_command(json: Json = False) -> None:
 
 
 def _what_to_do(states: set[str]) -> str:
-    """Nothing, where the supervisor is at it already."""
+    """A sentence for a lab that does not run as a whole; the supervisor may be starting what is missing."""
     if states <= {"running", "starting", "backoff"}:
         return "the lab's supervisor is starting what does not run yet; look again in a few seconds"
     return "not everything runs; start what is missing: orderkit up"

@@ -38,7 +38,7 @@ def interrupted_once() -> Iterator[None]:
 
 @contextmanager
 def lab_of_its_own(purpose: str, spent: Callable[[], bool] = lambda: True) -> Iterator[Stack]:
-    """A fresh lab in a temporary folder; removed afterwards when it is spent, else kept as evidence."""
+    """A fresh lab in a temporary folder. Afterwards the folder is removed if `spent()`, else kept as evidence."""
     from orderkit.stack.lifecycle import down, up
 
     folder = Path(tempfile.mkdtemp(prefix=f"orderkit-{purpose}-"))

@@ -93,7 +93,7 @@ def summarise(
 
 
 def percentile(ascending: Sequence[float], percent: float) -> float:
-    """The smallest value that at least so many of a hundred are no greater than."""
+    """The smallest of the values such that at least this percentage of them are not greater."""
     return ascending[max(0, math.ceil(percent / 100 * len(ascending)) - 1)]
 
 
