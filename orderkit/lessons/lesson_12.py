@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _WITHIN_SECONDS = 40.0
 _LOOK_SECONDS = 1.0
+_SETTLED_SECONDS = 2.5  # of two queues, one is seen without a worker up to two seconds before the other
 _DRILLED = "bell"
 _hired: dict[str, ExtraWorker] = {}  # the drill's
 
@@ -71,14 +72,16 @@ async def firing(lab: Lab, until: str = "") -> pd.DataFrame:
     """
     deadline = time.monotonic() + _WITHIN_SECONDS
     before: list[tuple[str, str]] | None = None
+    same_since = 0.0
     while True:
         met = judge(await lab.metrics("orderkit_"))
+        now = time.monotonic()
         names = {name for name, _ in met}
         there = not until or until in names or (until == "none" and not names)
-        # Twice the same: of two queues, one may be seen a moment before the other.
-        if (there and (not until or met == before)) or time.monotonic() > deadline:
+        if met != before:
+            before, same_since = met, now
+        if (there and (not until or now - same_since >= _SETTLED_SECONDS)) or now > deadline:
             return Table(met or [("none", "all is well")], columns=["alert", "because"])
-        before = met if there else None
         await asyncio.sleep(_LOOK_SECONDS)
 
 
