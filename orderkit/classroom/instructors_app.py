@@ -3,67 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from importlib import resources
+from collections.abc import AsyncIterator
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from orderkit.api.guard import Guard
+from orderkit.api.own_page import OwnPage
 from orderkit.classroom.learners_app import Room
 from orderkit.classroom.picture import draw
-from orderkit.errors import LabError
 
 LOOPBACK = "127.0.0.1"
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; img-src data:; frame-ancestors 'none'; form-action 'none'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "no-store",
-}
 _PICTURES_APART_SECONDS = 0.5
 _PICTURE_EVERY_SECONDS = 5.0  # at least: minutes go by, and the page sees that the board is there
-Answer = Callable[[Request], Awaitable[Response]]
 
 
 def make_instructors_app(room: Room, invitation: str, token: str, cookie: str) -> ASGIApp:
     """The page and what it calls; each call needs the token."""
 
-    def own(answer: Answer) -> Answer:
-        async def checked(request: Request) -> Response:
-            given = request.query_params.get("token") or request.cookies.get(cookie, "")
-            if not hmac.compare_digest(given.encode(), token.encode()):
-                return PlainTextResponse("Open the address that the terminal shows.", 403, _HEADERS)
-            return await answer(request)
-
-        return checked
-
-    def button(act: Callable[[Request], Awaitable[str]]) -> Answer:
-        async def pressed(request: Request) -> Response:
-            try:
-                return JSONResponse({"said": await act(request)}, headers=_HEADERS)
-            except LabError as error:
-                return JSONResponse({"said": str(error)}, 409, _HEADERS)
-
-        return own(pressed)
-
-    async def page(_: Request) -> Response:
-        response = Response(_file("page.html"), media_type="text/html", headers=_HEADERS)
-        response.set_cookie(cookie, token, httponly=True, samesite="strict")
-        return response
-
-    async def style(_: Request) -> Response:
-        return Response(_file("board.css"), media_type="text/css", headers=_HEADERS)
-
-    async def script(_: Request) -> Response:
-        return Response(_file("board.js"), media_type="text/javascript", headers=_HEADERS)
+    own_page = OwnPage("orderkit.classroom", "board", cookie, token)
 
     async def stream(_: Request) -> Response:
         return EventSourceResponse(_pictures(room, invitation), ping=15, sep="\n")
@@ -87,14 +51,12 @@ def make_instructors_app(room: Room, invitation: str, token: str, cookie: str) -
         return f"{name} is removed"
 
     routes = [
-        Route("/", own(page)),
-        Route("/board.css", own(style)),
-        Route("/board.js", own(script)),
-        Route("/stream", own(stream)),
-        Route("/show/{lesson}/{round}", button(show), methods=["POST"]),
-        Route("/hide/{lesson}/{round}", button(hide), methods=["POST"]),
-        Route("/call/{lesson}/{round}", button(call), methods=["POST"]),
-        Route("/remove/{name}", button(remove), methods=["POST"]),
+        *own_page.files(),
+        Route("/stream", own_page.own(stream)),
+        own_page.button("/show/{lesson}/{round}", show),
+        own_page.button("/hide/{lesson}/{round}", hide),
+        own_page.button("/call/{lesson}/{round}", call),
+        own_page.button("/remove/{name}", remove),
     ]
     return Guard(Starlette(routes=routes), LOOPBACK, None)
 
@@ -107,7 +69,3 @@ async def _pictures(room: Room, invitation: str) -> AsyncIterator[ServerSentEven
             picture = draw(room.board, room.present, time.time()) | {"invitation": invitation}
             yield ServerSentEvent(json.dumps(picture), event="picture", sep="\n")
         await asyncio.sleep(_PICTURES_APART_SECONDS)
-
-
-def _file(name: str) -> str:
-    return (resources.files("orderkit.classroom") / name).read_text("utf-8")

@@ -3,74 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 import json
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib import resources
 
 import uvicorn
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from orderkit.analysis.palette import ATTEMPT_COLOURS, SIGNS, ink_on
 from orderkit.api.guard import Guard
 from orderkit.api.http import open_listener, server_config
+from orderkit.api.own_page import OwnPage
 from orderkit.console.commands import next_ids
 from orderkit.core.world import Service, ServiceState
-from orderkit.errors import OrderkitError
 from orderkit.stack.tcp_ports import LOOPBACK
 from orderkit.stage.stage import Stage
 from orderkit.stage.state import PROGRAMS
 from orderkit.stage.story import WAITING_ORDERS, Story, tell
 
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; img-src data:; frame-ancestors 'none'; form-action 'none'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "no-store",
-}
 _PICTURES_APART_SECONDS = 0.1
 _PICTURE_EVERY_SECONDS = 5.0  # at least: tells a page that the stage is there
-Answer = Callable[[Request], Awaitable[Response]]
 
 
 def make_app(stage: Stage, story: Story | None, token: str, cookie: str) -> ASGIApp:
     """The page and what it calls."""
 
-    def own(answer: Answer) -> Answer:
-        async def checked(request: Request) -> Response:
-            given = request.query_params.get("token") or request.cookies.get(cookie, "")
-            if not hmac.compare_digest(given.encode(), token.encode()):
-                return PlainTextResponse("Open the address that the terminal shows.", 403, _HEADERS)
-            return await answer(request)
-
-        return checked
-
-    def button(act: Callable[[Request], Awaitable[str]]) -> Answer:
-        async def pressed(request: Request) -> Response:
-            try:
-                return JSONResponse({"said": await act(request)}, headers=_HEADERS)
-            except (OrderkitError, ValueError) as error:
-                return JSONResponse({"said": str(error)}, 409, _HEADERS)
-
-        return own(pressed)
-
-    async def page(_: Request) -> Response:
-        response = Response(_file("page.html"), media_type="text/html", headers=_HEADERS)
-        response.set_cookie(cookie, token, httponly=True, samesite="strict")
-        return response
-
-    async def style(_: Request) -> Response:
-        return Response(_colours() + _file("stage.css"), media_type="text/css", headers=_HEADERS)
-
-    async def script(_: Request) -> Response:
-        return Response(_file("stage.js"), media_type="text/javascript", headers=_HEADERS)
+    own_page = OwnPage("orderkit.stage", "stage", cookie, token)
 
     async def stream(_: Request) -> Response:
         return EventSourceResponse(_pictures(stage, story), ping=15, sep="\n")
@@ -101,14 +65,12 @@ def make_app(stage: Stage, story: Story | None, token: str, cookie: str) -> ASGI
             yield
 
     routes = [
-        Route("/", own(page)),
-        Route("/stage.css", own(style)),
-        Route("/stage.js", own(script)),
-        Route("/stream", own(stream)),
-        Route("/kill/{program}", button(kill), methods=["POST"]),
-        Route("/switch/{service}/{state}", button(switch), methods=["POST"]),
-        Route("/orders/{count:int}", button(order), methods=["POST"]),
-        Route("/next", button(following), methods=["POST"]),
+        *own_page.files(style_first=_colours()),
+        Route("/stream", own_page.own(stream)),
+        own_page.button("/kill/{program}", kill),
+        own_page.button("/switch/{service}/{state}", switch),
+        own_page.button("/orders/{count:int}", order),
+        own_page.button("/next", following),
     ]
     return Guard(Starlette(routes=routes, lifespan=lifespan), LOOPBACK, None)
 
@@ -120,10 +82,6 @@ async def _pictures(stage: Stage, story: Story | None) -> AsyncIterator[ServerSe
         picture = stage.picture() | {"story": story.picture() if story else None, "signs": SIGNS}
         yield ServerSentEvent(json.dumps(picture), event="picture", sep="\n")
         await asyncio.sleep(_PICTURES_APART_SECONDS)
-
-
-def _file(name: str) -> str:
-    return (resources.files("orderkit.stage") / name).read_text("utf-8")
 
 
 def _colours() -> str:
