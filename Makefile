@@ -98,12 +98,15 @@ clean: ## remove what make made (not your lab's data in .orderkit)
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Two installs: at a workshop people download only what the lab needs.
-.venv/.lab: .venv/bin/python pyproject.toml constraints.txt
+# These are copied when orderkit is installed, so a change of one needs an installation.
+COPIED := $(wildcard orderkit/stack/labextension/package.json orderkit/stack/labextension/static/*)
+
+.venv/.lab: .venv/bin/python pyproject.toml constraints.txt $(COPIED)
 	@echo "Installing orderkit's parts into .venv (once; about 220 MB, the big ones are listed)"
 	@set -o pipefail; $(PIP) -e . | { grep --line-buffered ' MB)' || true; }
 	@touch $@
 
-.venv/.dev: .venv/bin/python pyproject.toml constraints.txt
+.venv/.dev: .venv/bin/python pyproject.toml constraints.txt $(COPIED)
 	@echo "Installing orderkit with its test tools into .venv (once; about 340 MB, the big ones are listed)"
 	@set -o pipefail; $(PIP) -e '.[dev]' | { grep --line-buffered ' MB)' || true; }
 	@touch .venv/.lab $@

@@ -35,7 +35,9 @@ class Buttons:
             self.buttons[choice] = button
         self.told = widgets.HTML()
         self._show()
-        return widgets.HBox([widgets.HTML("I predict&nbsp;"), *self.buttons.values(), self.told])
+        row = widgets.HBox([widgets.HTML("I predict&nbsp;"), *self.buttons.values(), self.told])
+        row.add_class("orderkit-prediction")  # orderkit/stack/labextension lets a click leave the active cell
+        return row
 
     def _choose(self, choice: str) -> None:
         self._predictions.choose(self._round, choice)

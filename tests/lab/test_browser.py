@@ -280,6 +280,18 @@ def test_prediction_is_remembered_and_its_explanation_opens(desk: Desk, lesson: 
     expect(explanation.get_by_text("a timer approves")).to_be_visible()
 
 
+def test_a_click_on_a_prediction_leaves_the_next_cell_to_be_run(lesson: Page) -> None:
+    asked = run_cell(lesson, "predictions.ask(2)")
+    number = asked.locator(".jp-InputPrompt").inner_text()
+    row = asked.get_by_role("button", name="c", exact=True)
+    row.click()
+    expect(asked).to_contain_text("You predict c")
+    lesson.keyboard.press("Shift+Enter")
+    below = lesson.locator(".jp-CodeCell", has=lesson.locator(".cm-content", has_text='orders.attempts("tea")'))
+    expect(below.first.locator(".jp-InputPrompt")).to_have_text(f"[{int(number.strip('[]:')) + 1}]:")
+    assert asked.locator(".jp-InputPrompt").inner_text() == number
+
+
 def test_console_shows_an_order_from_its_form_to_shipped(console: Page) -> None:
     before = prompts(console)
     start_order(console, "lamp-1", policy="budget", script="charge=error,hang,ok", review="none")

@@ -88,7 +88,7 @@ def test_wheel_carries_sql_and_notebooks_and_no_more(wheel: Path) -> None:
     assert {each.split("/")[0] for each in names} == {"orderkit", f"{name}.dist-info", f"{name}.data"}
     data = [each.removeprefix(f"{name}.data/data/") for each in names if each.startswith(f"{name}.data/")]
     extension = "share/jupyter/labextensions/orderkit"
-    assert sorted(data) == [f"{extension}/package.json", f"{extension}/static/pictures.js"]
+    assert sorted(data) == [f"{extension}/package.json", f"{extension}/static/orderkit.js"]
 
 
 def test_demo_works_in_an_empty_folder(learner: Terminal) -> None:

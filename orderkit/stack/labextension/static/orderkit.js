@@ -1,5 +1,6 @@
-// JupyterLab draws a PNG without its alternative text; nbconvert takes it from the output's metadata, and so does this.
 // Written by hand in the form that JupyterLab loads, so that nobody needs Node to build it.
+
+// JupyterLab draws a PNG without its alternative text; nbconvert takes it from the output's metadata, and so does this.
 (() => {
   let shared;
   const load = async (name) => (await Object.values(shared[name])[0].get())();
@@ -23,3 +24,16 @@
   window._JUPYTERLAB ??= {};
   window._JUPYTERLAB.orderkit = { init: (scope) => (shared = scope), get };
 })();
+
+// A click on a button makes its cell the active one, and the next Shift+Enter would run the question once more instead
+// of the cell below it. Kept from the notebook, and from the focus, the click only presses the button.
+document.addEventListener(
+  "mousedown",
+  (event) => {
+    if (event.target.closest?.(".orderkit-prediction")) {
+      event.preventDefault();
+      event.stopPropagation();
+    }
+  },
+  true,
+);
