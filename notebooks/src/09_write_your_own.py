@@ -355,11 +355,9 @@ class Party:
 
     @workflow.run
     async def run(self, cake: str) -> str:
-        both = (
-            workflow.execute_activity(bake, cake, **LIMITS),
-            workflow.execute_activity(brew, "green", **LIMITS),
-        )
-        eats, drinks = await asyncio.gather(*both)
+        baked = workflow.execute_activity(bake, cake, **LIMITS)
+        brewed = workflow.execute_activity(brew, "green", **LIMITS)
+        eats, drinks = await asyncio.gather(baked, brewed)
         try:
             await workflow.wait_condition(lambda: self.guest != "", timeout=timedelta(seconds=1))
         except TimeoutError:

@@ -50,7 +50,7 @@ PARTY = cell_of("09_write_your_own", "%%workflow", "class Party")
 INVOICE = cell_of("10_test_it", "%%workflow", "reminder")
 NOBODY_PAYS = cell_of("10_test_it", "%%test invoice", "test_nobody_pays")
 BUGS = cell_of("10_test_it", "%%test bugs")
-GATHER = re.search(r"        both = .*\n        eats, drinks = .*\n", PARTY)
+GATHER = re.search(r"        baked = .*\n        brewed = .*\n        eats, drinks = .*\n", PARTY)
 assert GATHER
 AFTER_EACH_OTHER = """\
         eats = await workflow.execute_activity(bake, cake, **LIMITS)
