@@ -145,13 +145,14 @@ async def test_alerts_fire_for_a_missed_deadline_and_a_failing_workflow_and_not_
     await until(is_over, "the alert is over", 40)
     fired.clear()
     async with OrderkitClient(lab.api_url) as orders:
-        await orders.start("late", StartOrder.of(parse_plan("calm"), review="human", policy="budget", deadline=3))
+        await orders.start("late", StartOrder.of(parse_plan("calm"), review="human", policy="budget", deadline=6))
 
         async def is_in_review() -> bool:
             return (await orders.status("late")).state == "in_review"
 
         await until(is_in_review, "the order is in review")
-        lab.stop_program("worker-0")
+        # Killed: one that is stopped gracefully may still cancel the order in time.
+        await asyncio.to_thread(lab.kill, "worker-0", restart=False)
         await until(lambda: fires("OrderkitNoWorker"), "the alert for no worker fires", 60)
         lab.start_program("worker-0")
         await orders.wait("late", 60)
