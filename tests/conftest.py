@@ -15,6 +15,7 @@ import pytest
 import pytest_asyncio
 import uvicorn
 from fastapi import FastAPI
+from support.again import EXIT_STATUS
 from support.api import caller, running
 from support.postgresql import make_data
 from support.shop import Shop
@@ -103,3 +104,19 @@ _numbers = itertools.count(1)
 def order_id(request: pytest.FixtureRequest) -> OrderId:
     """An id nobody else uses."""
     return OrderId(f"t{next(_numbers)}-{uuid.uuid4().hex[:8]}")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Until this run has ended, nobody takes the failures of an earlier one for its own."""
+    _keep_exit_status(session, None)
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Tell `make again` whether the run came to its end."""
+    _keep_exit_status(session, int(exitstatus))
+
+
+def _keep_exit_status(session: pytest.Session, status: int | None) -> None:
+    cache = getattr(session.config, "cache", None)  # none with `-p no:cacheprovider`
+    if cache is not None and not hasattr(session.config, "workerinput"):
+        cache.set(EXIT_STATUS, status)

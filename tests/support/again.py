@@ -10,16 +10,25 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[2]
-LAST_FAILED = ROOT / ".pytest_cache" / "v" / "cache" / "lastfailed"
+CACHE = ROOT / ".pytest_cache" / "v"
+EXIT_STATUS = "orderkit/exit_status"  # in pytest's cache: tests/conftest.py keeps it
+TESTS_FAILED = 1  # pytest's exit status of a run that came to its end; after an interruption or an error it is another
 MOST_FILES = 8  # more than that do not fail by chance
 
 
 def failed_tests() -> list[str]:
-    """The ids of the tests that failed in the last run; empty if none did."""
-    failed = json.loads(LAST_FAILED.read_text()) if LAST_FAILED.exists() else {}
-    return sorted(test for test in failed if (ROOT / test.partition("::")[0]).exists())
+    """The ids of the tests that failed in the last run; empty if none did, or if it did not come to its end."""
+    if _cached(EXIT_STATUS) != TESTS_FAILED:
+        return []
+    return sorted(test for test in _cached("cache/lastfailed") or {} if (ROOT / test.partition("::")[0]).exists())
+
+
+def _cached(key: str) -> Any:
+    path = CACHE / key
+    return json.loads(path.read_text()) if path.exists() else None
 
 
 def main() -> int:
@@ -27,7 +36,7 @@ def main() -> int:
     failed = failed_tests()
     files = sorted({test.partition("::")[0] for test in failed})
     if not files:
-        print("no test has failed in the last run: run make test")
+        print("the last run did not come to its end, or nothing failed in it: run make test")
         return 1
     if len(files) > MOST_FILES:
         print(f"tests of {len(files)} files failed: too many to be chance, so none is run again")
