@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-input -c co
 CANDIDATES := python3.13 python3.12 python3.11 python3.14 python3 python
 FITS := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help install lab demo test again check docs slides bench coverage lowest fences soak containers elsewhere rounds format notebooks histories wheel usb clean
+.PHONY: help install lab demo test again check docs slides bench coverage lowest fences soak containers elsewhere rounds rehearse format notebooks histories wheel usb clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -31,13 +31,15 @@ test: .venv/.dev ## every test and every notebook, on real PostgreSQL and Tempor
 again: .venv/.dev ## what failed in the last make test, once more and one after the other
 	@$(BIN)/python tests/support/again.py
 
-check: .venv/.dev ## quick checks: format, lint, types, import rules, known vulnerabilities, unit tests
+check: .venv/.dev ## quick checks: format, lint, types, import rules, known vulnerabilities, notebooks as their sources, unit tests
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python tests/support/advisories.py
-	@$(BIN)/python -m pytest -q -m unit tests/unit
+	@$(BIN)/python notebooks/build.py --check
+	@# All of tests/, so that each file is collected: two of one name, or one that cannot be imported, are seen here.
+	@$(BIN)/python -m pytest -q -m unit tests
 
 docs: .venv/.dev ## the documentation site, in build/docs/html (half a minute, no network)
 	@$(BIN)/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going -c docs -d build/docs/doctrees . build/docs/html
@@ -69,6 +71,9 @@ elsewhere: .venv/.dev ## every notebook on a PostgreSQL (with TLS) and a Tempora
 
 rounds: .venv/.dev ## jump to every round of every lesson and run it, as a latecomer does (25 minutes)
 	@$(BIN)/python tests/support/rounds.py
+
+rehearse: .venv/.dev ## the stage's story ten times in Chromium, compared with its first time (10 minutes)
+	@$(BIN)/python tests/support/rehearse.py
 
 format: .venv/.dev ## format the code
 	@$(BIN)/ruff check --fix-only --quiet .

@@ -152,7 +152,7 @@ class InjectedError(OrderkitError):
 
 
 class ServiceDown(OrderkitError):
-    """A service of the outside world does not answer."""
+    """A service of the outside world does not answer; the next attempt comes a second later, or later still."""
 
 
 class Declined(OrderkitError):

@@ -21,8 +21,8 @@ from orderkit.errors import SettingsError
 
 HOME_FOLDER = ".orderkit"
 _KEY_BYTES = 32
-# Two a processor: more at once end no sooner, and each of them later. docs/performance.md has the measurement.
-WORKING_SLOTS = max(4, 2 * (os.cpu_count() or 2))
+# One a processor: more at once end no sooner, and each of them later. docs/performance.md has the measurement.
+AT_ONCE = max(2, os.cpu_count() or 2)
 
 
 def find_home() -> Path:
@@ -103,10 +103,16 @@ class Settings(BaseSettings):
         "INFO", description="lines below this level are not logged"
     )
     worker_slots: int = Field(
-        WORKING_SLOTS,
+        AT_ONCE,
         ge=1,
         le=100_000,
         description="attempts that work at once, per task queue and worker process; those that only wait do not count",
+    )
+    starts_at_once: int = Field(
+        AT_ONCE,
+        ge=1,
+        le=10_000,
+        description="orders that an API process starts at Temporal at the same time; the others wait for their turn",
     )
     worker_metrics_host: str = Field(
         "127.0.0.1", min_length=1, description="address on which a worker serves its metrics, which hold no id or key"

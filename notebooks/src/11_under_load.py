@@ -93,7 +93,7 @@ await lab.charts.load(*many.orders)
 # %% [markdown]
 # ## Round 3: a worker that takes all it can get
 #
-# Our worker takes few attempts at a time: two for each processor (`ORDERKIT_WORKER_SLOTS`). The rest waits in
+# Our worker takes few attempts at a time: one for each processor (`ORDERKIT_WORKER_SLOTS`). The rest waits in
 # Temporal's task queue. Is that not too careful? We put another one in its place, which takes **1,000 at once**, and
 # give each of them 40 orders at the same moment. Their policy is `budget`, which gives most attempts a quarter of a
 # second.

@@ -41,7 +41,7 @@ def create_app(settings: Settings, connect: Callable[[], Awaitable[Client]]) -> 
     url = settings.database_url.get_secret_value()
     key = settings.api_key
     check_key(settings.api_host, key)
-    backends, listener = Backends(), Listener(url)
+    backends, listener = Backends(settings.starts_at_once), Listener(url)
     monitor, totals, watch = HealthMonitor(backends), Totals(backends), FailingWatch(backends)
     registry = make_registry(totals, monitor, watch)
 

@@ -15,7 +15,9 @@ from orderkit.api.replica import AGE, Replica
 from orderkit.core.orders import OrderId
 from orderkit.errors import DependencyUnavailable, UnsupportedDatabase
 from orderkit.event_loops import end_tasks
+from orderkit.settings import AT_ONCE
 from orderkit.store.database import AWAY, WRONG_SCHEMA, Pool, open_pool
+from orderkit.temporal.orders import Turns
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -30,7 +32,8 @@ _RETRY_SECONDS = 0.1
 class Backends:
     """PostgreSQL and Temporal; each raises DependencyUnavailable until it has been reached once."""
 
-    def __init__(self) -> None:
+    def __init__(self, starts_at_once: int = AT_ONCE) -> None:
+        self.starts = Turns(starts_at_once)
         self.replica = Replica()
         self._pool: Pool | None = None
         self._unsupported: UnsupportedDatabase | None = None

@@ -60,7 +60,7 @@ async def start_once(backends: Backends, order: OrderInput) -> bool:
     order_id = OrderId(order.order_id)
     found = await backends.read(lambda pool: order_identity(pool, order_id))
     if found is None:
-        if await temporal.start(backends.temporal, order):
+        if await temporal.start(backends.temporal, order, backends.starts):
             return True
         known_digest = await _digest_in_temporal(backends, order_id)
     else:

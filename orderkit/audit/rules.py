@@ -158,7 +158,10 @@ def _history(order: OrderFacts) -> Found:
     for activity in history.activities:
         seen = known[(activity.run_id, activity.activity_id)]
         # The history has the number of attempts only if the activity was not ended from outside.
-        by_itself = activity.outcome in ("completed", "failed", "timed_out")
+        # It has none of them where the activity's time altogether was over between two attempts.
+        by_itself = activity.outcome in ("completed", "failed") or (
+            activity.outcome == "timed_out" and activity.attempts > 0
+        )
         if by_itself and (activity.run_id, activity.activity_id) not in reset and seen > activity.attempts:
             yield (
                 FindingKind.DUPLICATE_EVENT,

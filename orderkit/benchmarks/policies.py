@@ -15,13 +15,12 @@ from orderkit.analysis.comparison import interval
 from orderkit.analysis.prediction import predict
 from orderkit.audit.audit import audit
 from orderkit.audit.rules import Finding
+from orderkit.benchmarks.orders import start
 from orderkit.core.faults import FaultPlan
-from orderkit.core.orders import OrderId, OrderInput, OrderState, check_order, order_workflow_id
+from orderkit.core.orders import OrderId, OrderInput, OrderState, check_order
 from orderkit.core.policies import Policy
-from orderkit.core.steps import ORDER_QUEUE
 from orderkit.store.database import Pool
 from orderkit.store.measurements import OrderEnd, attempt_gaps, order_ends
-from orderkit.temporal.orders import TASK_TIMEOUT
 
 
 @dataclass(frozen=True)
@@ -94,13 +93,7 @@ async def run_orders(
     async def run(order: OrderInput) -> str:
         nonlocal done
         async with gate:
-            handle = await client.start_workflow(
-                "OrderWorkflow",
-                order,
-                id=order_workflow_id(order.order_id),
-                task_queue=ORDER_QUEUE,
-                task_timeout=TASK_TIMEOUT,
-            )
+            handle = await start(client, order)
             with suppress(WorkflowFailureError):  # a failed order is an end like the others
                 await handle.result()
         done += 1

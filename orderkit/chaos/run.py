@@ -204,8 +204,11 @@ async def _look(stack: Stack, order_ids: list[str], ended_by_hand: set[str], rep
         listed = client.list_workflows(
             "ExecutionStatus = 'Running' AND WorkflowType IN ('OrderWorkflow', 'ShippingWorkflow')"
         )
-        report.left_running = sorted([workflow.id async for workflow in listed])
         workflows = TemporalWorkflows(client)
+        # A run that was deleted while the server was killed may stay in the list for ever.
+        report.left_running = sorted(
+            [each.id async for each in listed if await workflows.status(each.id, each.run_id) == "running"]
+        )
         statuses = await asyncio.gather(*(workflows.status(order_workflow_id(order_id)) for order_id in ends))
         report.left_open = [each for each, status in zip(ends, statuses, strict=True) if status == "running"]
     report.ends = dict(sorted(Counter(end.state.value for end in ends.values()).items()))

@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orderkit.cli.bench_report import all_command, events_command, stack_pids, start_command, store_command
+from orderkit.cli.bench_orders import growth_command, orders_command
+from orderkit.cli.bench_report import all_command, events_command, start_command, store_command
 from orderkit.cli.classroom import bench_command as class_command
 from orderkit.cli.output import Json, answer, err, out, table
+from orderkit.cli.startup import interrupted_once
 from orderkit.core.builds import UNVERSIONED
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from orderkit.benchmarks.api import CallLatency
     from orderkit.benchmarks.console import ConsoleLatency
-    from orderkit.benchmarks.orders import OrderCost
     from orderkit.benchmarks.overload import Overload, Recovery
     from orderkit.benchmarks.rollout import Rollout
 
@@ -46,17 +45,6 @@ def console_command(
     answer(json, asdict(found), lambda: out.print(str(found)))
 
 
-@app.command("orders")
-def orders_command(
-    orders: Annotated[int, typer.Option(min=1, max=3_000, help="How many at once.")] = 200,
-    rounds: Annotated[int, typer.Option(min=1, max=20, help="How often each side is measured.")] = 3,
-    json: Json = False,
-) -> None:
-    """Throughput, latency and CPU of orders beside bare workflows of the same shape; on the lab that runs here."""
-    found = asyncio.run(_measure_orders(orders, rounds))
-    answer(json, asdict(found), lambda: out.print(_orders_table(found)))
-
-
 @app.command("overload")
 def overload_command(
     orders: Annotated[
@@ -67,7 +55,7 @@ def overload_command(
 ) -> None:
     """Calm orders of both policies, more at once than the machine can handle; on the stack that runs here."""
     found = asyncio.run(_measure_overload(orders or [100, 300], deadline))
-    columns = ("orders at once", "shipped", "shipped a second", "seconds", "attempts", "timed out")
+    columns = ("orders at once", "shipped", "shipped a second", "seconds", "attempts", "late")
     rows = [
         (e.orders, e.shipped, f"{e.per_second:.1f}", f"{e.seconds:.0f}", e.attempts, e.late_attempts) for e in found
     ]
@@ -85,6 +73,8 @@ def recovery_command(
     answer(json, asdict(found), lambda: out.print(table(columns, [(*row, f"{found.seconds_to_recover:.1f}")])))
 
 
+app.command("orders")(orders_command)
+app.command("growth")(growth_command)
 app.command("store")(store_command)
 app.command("events")(events_command)
 app.command("start")(start_command)
@@ -118,7 +108,8 @@ def rollout_command(
     Starts two workers of its own. Exit status 1 unless every order ships, on the build on which it began, and the audit
     is clean.
     """
-    found = asyncio.run(_roll_out(orders, within))
+    with interrupted_once():
+        found = asyncio.run(_roll_out(orders, within))
     rows = [
         (title, f"{found.seconds[title]:.2f}", ", ".join(f"{count} on {build}" for build, count in sorted(on.items())))
         for title, on in found.began.items()
@@ -171,25 +162,6 @@ async def _roll_out(orders: int, within_seconds: float) -> Rollout:
                 await worker.stop()
 
 
-async def _measure_orders(orders: int, rounds: int) -> OrderCost:
-    from orderkit.benchmarks.bare import running_bare_worker
-    from orderkit.benchmarks.orders import measure
-    from orderkit.errors import LabError
-    from orderkit.stack.environment import inherited_environment
-    from orderkit.stack.target import find_target
-    from orderkit.temporal.client import connect_temporal
-
-    target = find_target()
-    stack = target.stack
-    if stack is None:
-        raise LabError("this benchmark measures the lab's processes, so a lab must run here; start it: orderkit up")
-    client = await connect_temporal(target.temporal)
-    with err.status("Measuring …") as status:
-        async with running_bare_worker(inherited_environment() | stack.environment()) as bare_worker:
-            pids = stack_pids(stack, bare_worker)
-            return await measure(client, pids, orders, rounds, lambda said: status.update(f"Measuring, {said} …"))
-
-
 async def _measure_overload(orders: list[int], deadline: float) -> list[Overload]:
     from orderkit.benchmarks.overload import measure
     from orderkit.client import OrderkitClient
@@ -206,32 +178,6 @@ async def _measure_overload(orders: list[int], deadline: float) -> list[Overload
                 await measure(api, pool, count, deadline, lambda done: status.update(f"{done} orders have ended …"))
                 for count in orders
             ]
-
-
-def _orders_table(found: OrderCost) -> Table:
-    kit, bare = found.orderkit, found.bare
-    rows: list[tuple[object, ...]] = [
-        (
-            "orders a second",
-            f"{bare.per_second:.1f}",
-            f"{kit.per_second:.1f}",
-            f"{kit.per_second / bare.per_second:.2f}",
-        ),
-        ("spread of it", f"{bare.spread:.0%}", f"{kit.spread:.0%}", ""),
-        (
-            "latency of one, ms",
-            f"{bare.latency_ms:.0f}",
-            f"{kit.latency_ms:.0f}",
-            f"{kit.latency_ms / bare.latency_ms:.2f}",
-        ),
-    ]
-    rows += [
-        (f"CPU an order, ms: {program}", f"{bare.cpu_ms[program]:.1f}", f"{spent:.1f}", "")
-        for program, spent in kit.cpu_ms.items()
-    ]
-    together = kit.cpu_together_ms / bare.cpu_together_ms
-    rows.append(("CPU an order, ms", f"{bare.cpu_together_ms:.1f}", f"{kit.cpu_together_ms:.1f}", f"{together:.2f}"))
-    return table((f"{found.at_once} at once, {found.rounds} rounds", "bare workflow", "orderkit", "ratio"), rows)
 
 
 async def _measure_console(orders: int) -> ConsoleLatency:

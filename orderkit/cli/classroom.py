@@ -100,8 +100,9 @@ def bench_command(
 
     from orderkit.benchmarks.classroom import measure
 
-    with tempfile.TemporaryDirectory(prefix="orderkit-class-") as folder, err.status("Measuring …"):
-        found = asyncio.run(measure(Path(folder), learners, seconds, every))
+    folder = tempfile.TemporaryDirectory(prefix="orderkit-class-")
+    with interrupted_once(), folder as name, err.status("Measuring …"):
+        found = asyncio.run(measure(Path(name), learners, seconds, every))
     rows = [
         ("learners", found.learners),
         ("messages a second", f"{found.messages_a_second:.1f}, {found.failed} failed"),

@@ -14,7 +14,7 @@ import typer
 from orderkit.cli.orders import pid_of
 from orderkit.cli.output import STYLES, Json, answer, coloured, err, out, table
 from orderkit.cli.stage import tell_story
-from orderkit.cli.startup import interrupted_once, lab_of_its_own, lab_of_the_folder
+from orderkit.cli.startup import lab_of_its_own, lab_of_the_folder
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -52,7 +52,7 @@ def demo_command(
     body = start_body(faults=faults, policy=policy, seed=seed)
     order_id = order_id or ("demo" if fresh else f"demo-{secrets.token_hex(3)}")
     lab = lab_of_its_own("demo") if fresh else lab_of_the_folder(keep, quiet=json)
-    with interrupted_once(), lab as stack:
+    with lab as stack:
         status, attempts = asyncio.run(_run(stack, order_id, body, quiet=json))
         data = {"status": status.model_dump(mode="json"), **attempts.model_dump(mode="json")}
         answer(json, data, lambda: _report(status, attempts))

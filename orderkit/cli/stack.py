@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orderkit.cli.output import Json, answer, err, out, table
-from orderkit.cli.startup import interrupted_once, start, stop
+from orderkit.cli.startup import interrupted_once, start, stop, undisturbed
 from orderkit.store.urls import address_of
 
 if TYPE_CHECKING:
@@ -116,6 +116,7 @@ def lab_command(
                 with suppress(KeyboardInterrupt):  # the usual way to end it, so no failure
                     jupyter.wait()
         finally:
+            undisturbed()
             stop()
 
 

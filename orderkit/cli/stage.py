@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orderkit.cli.output import out
-from orderkit.cli.startup import interrupted_once, lab_of_its_own, lab_of_the_folder
+from orderkit.cli.startup import lab_of_its_own, lab_of_the_folder
 
 if TYPE_CHECKING:
     from orderkit.stack.stack import Stack
@@ -20,13 +20,13 @@ Port = Annotated[int, typer.Option(min=0, max=65_535, help="The page's port; 0: 
 
 def stage_command(browser: Browser = True, port: Port = 0) -> None:
     """Show the lab as a page for a beamer: orders, programs, ledger, switches, kill buttons. Ctrl-C ends it."""
-    with interrupted_once(), suppress(KeyboardInterrupt), lab_of_the_folder() as stack:
+    with suppress(KeyboardInterrupt), lab_of_the_folder() as stack:
         show(stack, browser=browser, port=port)
 
 
 def tell_story(browser: bool, port: int, outage_seconds: float) -> None:
     """The story in chapters, in a fresh lab of its own that is gone afterwards."""
-    with interrupted_once(), suppress(KeyboardInterrupt), lab_of_its_own("stage") as stack:
+    with suppress(KeyboardInterrupt), lab_of_its_own("stage") as stack:
         show(stack, story=True, outage_seconds=outage_seconds, browser=browser, port=port)
 
 

@@ -21,14 +21,17 @@ _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP
 
 @contextmanager
 def interrupted_once() -> Iterator[None]:
-    """Inside, the first signal raises KeyboardInterrupt. Later ones are ignored: nothing interrupts the stop."""
+    """Inside, the first signal raises KeyboardInterrupt. Later ones are ignored: nothing interrupts the stop.
+
+    A hang-up that `nohup` has turned off stays off.
+    """
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        for each in _SIGNALS:
-            signal.signal(each, signal.SIG_IGN)
+        undisturbed()
         raise KeyboardInterrupt
 
-    before = {each: signal.signal(each, interrupt) for each in _SIGNALS}
+    heard = [each for each in _SIGNALS if each.name != "SIGHUP" or signal.getsignal(each) is not signal.SIG_IGN]
+    before = {each: signal.signal(each, interrupt) for each in heard}
     try:
         yield
     finally:
@@ -36,23 +39,40 @@ def interrupted_once() -> Iterator[None]:
             signal.signal(each, handler)
 
 
+def undisturbed() -> None:
+    """From here to the end of `interrupted_once` signals are ignored: for a stop that no signal has caused."""
+    for each in _SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
+
+
 @contextmanager
 def lab_of_its_own(purpose: str, spent: Callable[[], bool] = lambda: True) -> Iterator[Stack]:
     """A fresh lab in a temporary folder. Afterwards the folder is removed if `spent()`, else kept as evidence."""
-    from orderkit.stack.lifecycle import down, up
+    from orderkit.stack.lifecycle import up
 
-    folder = Path(tempfile.mkdtemp(prefix=f"orderkit-{purpose}-"))
-    home = folder / ".orderkit"
-    try:
+    with folder_of_its_own(purpose, spent) as home:
         with err.status("Starting a lab of its own …"):
             stack = up(home, preferred={})
         yield stack
-    finally:
-        down(home)
-        if spent():
-            shutil.rmtree(folder)
-        else:
-            err.print(f"the lab is kept as evidence; look into it: ORDERKIT_HOME={home} orderkit up")
+
+
+@contextmanager
+def folder_of_its_own(purpose: str, spent: Callable[[], bool] = lambda: True) -> Iterator[Path]:
+    """For a lab in a temporary folder. Afterwards the lab is down, and the folder is removed if `spent()`."""
+    from orderkit.stack.lifecycle import down
+
+    folder = Path(tempfile.mkdtemp(prefix=f"orderkit-{purpose}-"))
+    home = folder / ".orderkit"
+    with interrupted_once():
+        try:
+            yield home
+        finally:
+            undisturbed()
+            down(home)
+            if spent():
+                shutil.rmtree(folder, ignore_errors=True)
+            else:
+                err.print(f"the lab is kept as evidence; look into it: ORDERKIT_HOME={home} orderkit up")
 
 
 @contextmanager
@@ -63,11 +83,13 @@ def lab_of_the_folder(keep: bool = False, quiet: bool = False) -> Iterator[Stack
 
     before = find_stack(find_place().home)
     stays = keep or (before is not None and before.alive())
-    try:
-        yield start(quiet=True)
-    finally:
-        if not stays:
-            stop()
+    with interrupted_once():
+        try:
+            yield start(quiet=True)
+        finally:
+            if not stays:
+                undisturbed()
+                stop()
     if not (stays or quiet):
         out.print("\nThe lab was started for this and is stopped again.\n`orderkit up` keeps it.")
 

@@ -89,6 +89,9 @@ class Workflows(Protocol):
     async def status(self, workflow_id: str) -> str:
         """`running`, `completed`, `terminated` …; `missing` when Temporal has no such workflow."""
 
+    async def end_pauses(self, now: datetime) -> None:
+        """Unpause the activities whose time altogether was over before `now`, a moment of the server's clock."""
+
 
 class Clock(Protocol):
     """How long to wait, and how to die; injected so that unit tests neither wait nor die."""

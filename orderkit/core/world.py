@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 SLOW_SECONDS = 1.0  # how late a slow service answers
-DOWN_SECONDS = 0.2  # how long a caller waits for a service that is down, before it gives up
+AGAIN_SECONDS = 1.0  # from a call to a service that is down until the next one: sooner would only be more work
 
 
 class Service(StrEnum):
@@ -18,7 +18,7 @@ class ServiceState(StrEnum):
 
     UP = "up"  #: at once
     SLOW = "slow"  #: a second late; what was asked for is done before
-    DOWN = "down"  #: not at all, and nothing is done
+    DOWN = "down"  #: it refuses the connection, and nothing is done
     DECLINING = "declining"  #: it refuses what is new; what it gave back or repeats, it still does
 
 

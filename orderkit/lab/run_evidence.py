@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from orderkit.temporal.failing import FailingTask
 
-_FAILS_WITHIN = timedelta(seconds=0.5)  # from the moment a worker takes a task; one that fails again does not say so
+_FAILS_WITHIN = timedelta(seconds=0.5)  # from the moment a worker takes a task; one that fails again may not say so
 
 
 async def failing_now(
@@ -29,7 +29,7 @@ async def failing_now(
     async for event in handle.fetch_history_events():
         if event.event_id == failing.event_id and event.event_time.ToDatetime(UTC) > served_at:
             return failing
-    # Only the first failure is in the history. Has the new code been tried since, and not got on?
+    # Not every failure is in the history. Has the new code been tried since, and not got on?
     tried_at = description.raw_description.pending_workflow_task.started_time.ToDatetime(UTC)  # 1970: by nobody
     return failing if tried_at > served_at and datetime.now(UTC) - tried_at > _FAILS_WITHIN else None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -138,10 +137,10 @@ class Backup:
 
 
 async def back_up(lab: Lab) -> Backup:
-    """What `orderkit db backup` does, into a temporary file."""
+    """What `orderkit db backup` does, into the lab's folder; the next one replaces it."""
     from orderkit.stack.backup import back_up as write
 
-    file = Path(tempfile.mkdtemp(prefix="orderkit-")) / "orders.dump"
+    file = lab.home / "lesson-12.dump"
     await asyncio.to_thread(write, lab.target, file)
     return Backup(file)
 

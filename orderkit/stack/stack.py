@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -169,9 +169,10 @@ class Stack:
 
     def kill(self, program: str, *, restart: bool = True) -> int:
         """SIGKILL; returns the pid that died. supervisord restarts it at once, unless `restart` is false."""
-        process = self._process(program)
+        with self._process(program) as process:
+            if not restart:
+                process.suspend()  # so that it cannot react to the stop request
         if not restart:
-            process.suspend()  # so that it cannot react to the stop request
             self.supervisor.stop(program)
         children: list[psutil.Process] = []
         with suppress(psutil.NoSuchProcess):  # supervisord's own stop may have been quicker
@@ -196,17 +197,18 @@ class Stack:
 
     def pause(self, program: str) -> int:
         """SIGSTOP to it and its children: it keeps its ports and connections, and does nothing. Returns its pid."""
-        process = self._process(program)
-        process.suspend()
-        for child in process.children(recursive=True):
-            child.suspend()
-        return process.pid
+        with self._process(program) as process:
+            process.suspend()
+            for child in process.children(recursive=True):
+                with suppress(psutil.NoSuchProcess):
+                    child.suspend()
+            return process.pid
 
     def resume(self, program: str) -> int:
         """SIGCONT after `pause`; returns its pid."""
-        process = self._process(program)
-        wake([*process.children(recursive=True), process])
-        return process.pid
+        with self._process(program) as process:
+            wake([*process.children(recursive=True), process])
+            return process.pid
 
     def start_program(self, program: str) -> None:
         """Start what was stopped, or gave up; does not wait until it serves."""
@@ -214,8 +216,8 @@ class Stack:
 
     def stop_program(self, program: str, timeout_seconds: float = 15) -> None:
         """Stop it gracefully, and wait; it stays stopped until `start_program` or the next `up`."""
-        if pid := self.pid(program):
-            wake([psutil.Process(pid)])
+        with suppress(LabError), self._process(program) as process:
+            wake([process])
         self.supervisor.stop(program)
         self._wait(program, lambda info: info.pid == 0, timeout_seconds, "did not stop")
 
@@ -246,10 +248,12 @@ class Stack:
             kept["elsewhere"] = dict(self.elsewhere.variables)
         write_private(self.home / _STACK, json.dumps(kept, indent=2))
 
-    def _process(self, program: str) -> psutil.Process:
+    @contextmanager
+    def _process(self, program: str) -> Iterator[psutil.Process]:
         try:
             if pid := self.pid(program):
-                return psutil.Process(pid)
+                yield psutil.Process(pid)
+                return
         except psutil.NoSuchProcess:
             pass
         raise LabError(

@@ -6,7 +6,7 @@ const SERVICES = { payments: ["payment provider", "m"], carrier: ["carrier", "c"
 const KILLS = { worker: "w", api: "a", temporal: "t", postgres: "p" };
 const MOST_CARDS = 36, FEW = 3, SOME = 6;
 const $ = (id) => document.getElementById(id);
-let picture = null, drawnAt = 0, deathShown = "";
+let picture = null, drawnAt = 0, deathsShown = [], endShown = 0;
 
 history.replaceState(null, "", location.pathname); // the token is in a cookie now, and on no beamer
 
@@ -17,7 +17,7 @@ function make(tag, properties = {}, ...children) {
 }
 
 function say(text, death = false) {
-  $("said").textContent = text;
+  if ($("said").textContent !== text) $("said").textContent = text; // a screen reader reads each change
   $("said").classList.toggle("death", death);
 }
 
@@ -25,7 +25,7 @@ async function ask(path) {
   try {
     const answer = await fetch(path, { method: "POST" });
     const { said } = await answer.json();
-    if (!deathShown || !answer.ok) say(said);
+    if (!deathsShown.length || !answer.ok) say(said);
   } catch {
     say("the stage does not answer; is its terminal still open?");
   }
@@ -96,8 +96,10 @@ function drawPrograms() {
       if (focused) tile.querySelector("button").focus();
     }
   }
-  const dead = picture.programs.filter(({ died }) => died).map(({ name, died }) => `☠ ${name} (pid ${died}) died`).join(", ");
-  if (dead !== deathShown) say((deathShown = dead), true);
+  const deaths = picture.programs.filter(({ died }) => died).map(({ name, died }) => `☠ ${name} (pid ${died}) died`);
+  if (deaths.some((death) => !deathsShown.includes(death))) say(deaths.join(", "), true);
+  else if (!deaths.length && !picture.trouble && $("said").classList.contains("death")) say("");
+  deathsShown = deaths;
 }
 
 function drawSwitches() {
@@ -120,7 +122,9 @@ function drawStory() {
   Object.assign(document.body.dataset, { chapter: story.number, runs: story.runs });
   $("next").hidden = false;
   $("next").disabled = story.runs || story.number === story.of;
-  if (story.said && !deathShown && !story.runs) say(story.said);
+  const end = story.said && !story.runs ? story.number : 0;
+  if (end && (end !== endShown || !deathsShown.length)) say(story.said); // a chapter's end is told over earlier deaths
+  endShown = end;
 }
 
 function draw() {
@@ -132,7 +136,7 @@ function draw() {
   const verdict = picture.balanced === true ? " ✔" : picture.balanced === false ? " ✖" : "";
   $("balance").textContent = picture.balance + verdict;
   $("balance").className = picture.balanced === true ? "good" : picture.balanced === false ? "bad" : "";
-  if (picture.trouble && !deathShown) say(picture.trouble, true);
+  if (picture.trouble && !deathsShown.length) say(picture.trouble, true);
   if (!$("legend").childElementCount) $("legend").append(...Object.entries(picture.signs).map(([name, sign]) => make("span", {}, make("span", { className: `mark ${name}`, textContent: sign }), ` ${name.replace("_", " ")}`)));
 }
 

@@ -43,12 +43,6 @@ async def attempt_gaps(pool: Pool, order_ids: Sequence[str]) -> list[Gap]:
     return [Gap(**row) async for row in queries.attempt_gaps(pool, order_ids=list(order_ids))]
 
 
-async def attempt_ends(pool: Pool, order_ids: Sequence[str]) -> dict[str, int]:
-    """The number of attempts of these orders, by outcome."""
-    rows = queries.attempt_ends(pool, order_ids=list(order_ids))
-    return {row["outcome"]: row["attempts"] async for row in rows}
-
-
 async def attempts_made(pool: Pool, order_ids: Sequence[str]) -> tuple[int, int]:
     """How many attempts the orders named took, and how many of them were retries."""
     row = await queries.attempts_made(pool, order_ids=list(order_ids))

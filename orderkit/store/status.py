@@ -44,7 +44,7 @@ async def failing_orders(pool: Pool) -> list[FailingNote]:
 
 
 async def note_failing(pool: Pool, event: EventType, note: FailingNote) -> None:
-    """Note that a workflow fails, or goes on again; once for each failure."""
+    """Note that a workflow fails, or goes on again; once for each failure in its history."""
     payload = asdict(note)
     del payload["order_id"]
     await queries.note_about_workflow(

@@ -10,7 +10,7 @@ from typing import Any
 
 from orderkit.core.calls import RefundResult
 from orderkit.core.orders import Address, OrderId, PaymentId
-from orderkit.core.world import DOWN_SECONDS, SLOW_SECONDS, TITLES, Service, ServiceState
+from orderkit.core.world import SLOW_SECONDS, TITLES, Service, ServiceState
 from orderkit.errors import Declined, KeyRefused, ServiceDown
 from orderkit.store.database import Pool
 from orderkit.store.queries import queries
@@ -36,7 +36,6 @@ async def _answer(service: Service, row: Mapping[str, Any], sleep: Sleep) -> boo
         case ServiceState.SLOW:
             await sleep(SLOW_SECONDS)
         case ServiceState.DOWN:
-            await sleep(DOWN_SECONDS)
             raise ServiceDown(f"{TITLES[service]} does not answer")
         case _:
             pass

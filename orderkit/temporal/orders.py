@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -57,11 +57,11 @@ class WorkflowView:
 
 
 @asynccontextmanager
-async def _explained(order_id: str, within_seconds: float | None = _CALL_SECONDS) -> AsyncIterator[None]:
+async def _explained(order_id: str, within_seconds: float | None = _CALL_SECONDS) -> AsyncIterator[asyncio.Timeout]:
     """Turn an RPC's failure into OrderNotFound or DependencyUnavailable. The time limit spans the SDK's own retries."""
     try:
-        async with asyncio.timeout(within_seconds):
-            yield
+        async with asyncio.timeout(within_seconds) as limit:
+            yield limit
     except TimeoutError as error:
         raise DependencyUnavailable("temporal", f"Temporal does not answer within {within_seconds} s") from error
     except RPCError as error:
@@ -72,9 +72,38 @@ async def _explained(order_id: str, within_seconds: float | None = _CALL_SECONDS
         raise DependencyUnavailable("temporal", str(error)) from error
 
 
-async def start(client: Client, order: OrderInput) -> bool:
-    """Start the order's workflow; False when there is one by that id already, running or closed."""
-    async with _explained(order.order_id):
+class Turns:
+    """So many starts at the same time. The others wait for as long as these are answered.
+
+    A crowd that starts all at once would fill the server's own queues, and attempts of running orders would be late
+    behind it.
+    """
+
+    def __init__(self, at_once: int) -> None:
+        self._gate = asyncio.Semaphore(at_once)
+        self._waiting: set[asyncio.Timeout] = set()
+
+    @asynccontextmanager
+    async def turn(self, limit: asyncio.Timeout) -> AsyncIterator[None]:
+        """Wait for a turn, and hold it; `limit` is what bounds the caller, and begins anew with each answer."""
+        self._waiting.add(limit)
+        try:
+            await self._gate.acquire()
+        finally:
+            self._waiting.discard(limit)
+        try:
+            yield
+        finally:
+            self._gate.release()
+        later = asyncio.get_running_loop().time() + _CALL_SECONDS
+        for each in self._waiting:
+            if not each.expired():
+                each.reschedule(later)
+
+
+async def start(client: Client, order: OrderInput, turns: Turns | None = None) -> bool:
+    """Start the order's workflow, in its turn; False when there is one by that id already, running or closed."""
+    async with _explained(order.order_id) as limit, turns.turn(limit) if turns else nullcontext():
         try:
             await start_searchable(client, order, lambda attributes: _start(client, order, attributes))
         except WorkflowAlreadyStartedError:

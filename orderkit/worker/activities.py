@@ -161,7 +161,8 @@ class ReconcileActivities:
 
     @activity.defn(name=FIND_STRANDED)
     async def find_stranded(self, call: ReconcileInput) -> list[StrandedOrder]:
-        """Open orders whose workflow is not running."""
+        """Open orders whose workflow is not running. First it ends pauses that have outlived their activity."""
+        await self._workflows.end_pauses(activity.info().started_time)
         stranded = []
         for order_id, payment_id, workflow_id in await self._orders.open_orders(10 * call.most):
             status = await self._workflows.status(workflow_id)

@@ -21,7 +21,8 @@ from orderkit.core.events import AttemptOutcome
 from orderkit.core.faults import decide
 from orderkit.core.policies import ATTEMPT_GRACE_SECONDS
 from orderkit.core.ports import AttemptLog, AttemptRecord
-from orderkit.errors import NON_RETRYABLE, OrderkitError, first_line
+from orderkit.core.world import AGAIN_SECONDS
+from orderkit.errors import NON_RETRYABLE, OrderkitError, ServiceDown, first_line
 from orderkit.worker.activities import current_attempt
 
 logger = logging.getLogger(__name__)
@@ -88,8 +89,10 @@ class _Recorder(ActivityInboundInterceptor):
             raise ApplicationError(late, details, type="AttemptTimeout") from None
         except OrderkitError as error:
             final = isinstance(error, NON_RETRYABLE)
-            name = type(error).__name__
-            raise ApplicationError(str(error), details, type=name, non_retryable=final) from None
+            name, delay = type(error).__name__, _delay(error, info)
+            raise ApplicationError(
+                str(error), details, type=name, non_retryable=final, next_retry_delay=delay
+            ) from None
         except Exception as error:
             raise ApplicationError(first_line(error), details, type=type(error).__name__) from None
         if time.monotonic() - began > limit.total_seconds():
@@ -115,6 +118,15 @@ class _Recorder(ActivityInboundInterceptor):
             logger.warning(
                 "an attempt's end could not be recorded", exc_info=True, extra={"order_id": record.attempt.order_id}
             )
+
+
+def _delay(error: OrderkitError, info: activity.Info) -> timedelta | None:
+    """None: as the policy says. Who asks a service that is down waits a second at least before asking again."""
+    policy = info.retry_policy
+    if not isinstance(error, ServiceDown) or policy is None:
+        return None
+    usual = policy.initial_interval * policy.backoff_coefficient ** min(info.attempt - 1, 64)
+    return max(min(usual, policy.maximum_interval or usual), timedelta(seconds=AGAIN_SECONDS))
 
 
 def _record(step_input: StepInput) -> AttemptRecord:

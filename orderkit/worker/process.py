@@ -25,7 +25,7 @@ from orderkit.business import Business
 from orderkit.core.builds import DEPLOYMENT
 from orderkit.core.steps import ORDER_QUEUE, SHIPPING_QUEUE
 from orderkit.errors import DependencyUnavailable, UnsupportedDatabase
-from orderkit.settings import WORKING_SLOTS, Settings
+from orderkit.settings import AT_ONCE, Settings
 from orderkit.store.database import Pool, open_pool
 from orderkit.store.events import PostgresAttemptLog
 from orderkit.store.orders import PostgresOrders
@@ -36,9 +36,10 @@ from orderkit.temporal.workflows import TemporalWorkflows
 from orderkit.worker.activities import NoteActivities, OrderActivities, ReconcileActivities, ShippingActivities
 from orderkit.worker.attempts import RecordAttempts
 from orderkit.worker.builds import BuildAttemptLog
+from orderkit.worker.garbage import collect_in_quiet, collect_less
 from orderkit.worker.metrics import CountAttempts
 from orderkit.worker.reconcile import ensure_schedule
-from orderkit.worker.sandbox import keep_compiled
+from orderkit.worker.sandbox import ContextFreeRunner, keep_compiled
 from orderkit.worker.slots import WorkingSlots
 from orderkit.workflows.order import OrderWorkflow
 from orderkit.workflows.reconcile import MovingReconcileWorkflow, ReconcileWorkflow
@@ -78,7 +79,7 @@ def make_workers(
     client: Client,
     pool: Pool,
     queues: Sequence[str],
-    slots: int = WORKING_SLOTS,
+    slots: int = AT_ONCE,
     build_id: str = "",
     deployment: str = DEPLOYMENT,
 ) -> list[Worker]:
@@ -108,6 +109,7 @@ def make_workers(
             task_queue=queue,
             workflows=served[queue][0],
             activities=served[queue][1],
+            workflow_runner=ContextFreeRunner(),
             interceptors=[CountAttempts(), recording],
             deployment_config=versioning,
             tuner=WorkerTuner.create_composite(
@@ -162,6 +164,8 @@ async def run_worker(
         for worker in make_workers(client, pool, queues, settings.worker_slots, settings.build_id, settings.deployment):
             await stack.enter_async_context(worker)
         await ensure_schedule(client)
+        collect_less()
+        stack.callback(loop.create_task(collect_in_quiet()).cancel)
         logger.info(
             "worker ready", extra={"queues": list(queues), "identity": client.identity, "build": settings.build_id}
         )

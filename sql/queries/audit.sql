@@ -65,11 +65,6 @@ WITH starts AS (
 )
 SELECT step, outcome, nth, count(*) AS attempts, avg(seconds) AS seconds FROM gaps GROUP BY step, outcome, nth;
 
--- name: attempt_ends
--- How many attempts of the orders named ended how.
-SELECT outcome, count(*) AS attempts FROM trellis_events
-WHERE type = 'step_ended' AND order_id = ANY(:order_ids::text[]) GROUP BY outcome;
-
 -- name: attempts_made^
 -- How many attempts the orders named took, and how many of them were tries again.
 SELECT count(*) AS attempts, count(*) FILTER (WHERE attempt > 1) AS retries FROM trellis_events

@@ -12,7 +12,7 @@ from orderkit.cli.benchmarks import app
 
 def ask(*arguments: str) -> dict[str, object] | list[dict[str, object]]:
     result = CliRunner().invoke(app, [*arguments, "--json"], catch_exceptions=False)
-    assert result.exit_code == 0
+    assert result.exit_code == 0, result.output
     answered: dict[str, object] | list[dict[str, object]] = json.loads(result.stdout)
     return answered
 

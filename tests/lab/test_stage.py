@@ -15,7 +15,7 @@ import pytest
 from lab.test_browser import CHROMIUM, FLAGS
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from support.axe import serious
-from support.terminal import Terminal, processes_below, until
+from support.stages import story_on_stage
 
 OUTAGE_SECONDS = 3
 PATIENCE_SECONDS = 90
@@ -52,26 +52,10 @@ class Room:
 
 @pytest.fixture(scope="module")
 def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
-    folder = tmp_path_factory.mktemp("room")
-    log = folder / "stage.log"
-    terminal = Terminal(folder, {"TMPDIR": str(folder)})
-    process = terminal.start("demo", "--stage", "--no-browser", "--outage-seconds", str(OUTAGE_SECONDS), log=log)
-    try:
-        until(lambda: "Ctrl-C" in log.read_text() or process.poll() is not None, "the stage is there", 120)
-        said = re.search(r"http\S+\?token=\S+", log.read_text())
-        assert said, log.read_text()
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-            yield Room(said[0], browser)
-            browser.close()
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0
-        assert "Traceback" not in log.read_text()
-        assert processes_below(folder) == [] and not list(folder.glob("orderkit-stage-*"))
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait(5)
+    with story_on_stage(tmp_path_factory.mktemp("room"), OUTAGE_SECONDS) as url, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield Room(url, browser)
+        browser.close()
 
 
 def tell(page: Page, chapter: int, said: str) -> None:
@@ -80,7 +64,7 @@ def tell(page: Page, chapter: int, said: str) -> None:
     expect(page.locator(f'body[data-chapter="{chapter}"][data-runs="false"]')).to_be_attached(
         timeout=PATIENCE_SECONDS * 1000
     )
-    expect(page.get_by_role("status")).to_contain_text(said, timeout=20_000)
+    expect(page.get_by_role("status")).to_contain_text(said, timeout=3_000)  # deaths of before do not hide it
 
 
 # What is beyond the page's edge.
@@ -106,6 +90,7 @@ def test_the_story_from_its_first_chapter_to_a_clean_audit(room: Room, tmp_path:
     page.locator('[data-order="pot"].card.dead').wait_for()
     expect(page.locator(".program.dead")).to_contain_text("☠")
     tell_ended(page, 2)
+    expect(page.get_by_role("status")).to_contain_text("shipped", timeout=3_000)
     assert page.locator('[data-order="pot"] .mark').all_inner_texts() == ["☠", "✔"]
     page.keyboard.press("ArrowRight")
     page.locator('input[name="payments"][value="down"]:checked').wait_for()

@@ -154,9 +154,10 @@ async def test_alerts_fire_for_a_missed_deadline_and_a_failing_workflow_and_not_
         # Killed: one that is stopped gracefully may still cancel the order in time.
         await asyncio.to_thread(lab.kill, "worker-0", restart=False)
         await until(lambda: fires("OrderkitNoWorker"), "the alert for no worker fires", 60)
+        # With waits this short, an order that is open after its deadline counts as stranded while no worker is there.
+        await until(lambda: fires("OrderkitOrdersStranded"), "the order is open after its deadline", 60)
         lab.start_program("worker-0")
         await orders.wait("late", 60)
     await until(lambda: fires("OrderkitDeadlineMissed"), "the alert for a missed deadline fires", 40)
-    # With waits this short, an order that is open after its deadline counts as stranded while no worker is there.
     expected = {"OrderkitNoWorker", "OrderkitWorkerAway", "OrderkitDeadlineMissed", "OrderkitOrdersStranded"}
     assert fired - BUSY <= expected

@@ -122,6 +122,23 @@ def test_second_up_starts_what_died_and_wakes_what_is_paused(home: Path) -> None
     assert psutil.Process(paused or 0).status() != psutil.STATUS_STOPPED
 
 
+def test_a_program_that_dies_at_that_moment_is_said_to_be_gone(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stack = start(home, extra=(DUMMY,))
+    children = psutil.Process.children
+
+    def dies_first(process: psutil.Process, recursive: bool = False) -> list[psutil.Process]:
+        process.kill()
+        process.wait(10)  # until supervisord has collected it, too
+        return children(process, recursive)
+
+    monkeypatch.setattr(psutil.Process, "children", dies_first)
+    killed = None
+    for do in (stack.pause, stack.resume):
+        killed = stack.wait_running("dummy", other_than=killed)
+        with pytest.raises(LabError, match="dummy is not running"):
+            do("dummy")
+
+
 def test_second_up_can_add_programs(home: Path) -> None:
     postgres = start(home).pid("postgres")
     stack = start(home, extra=(DUMMY, Program("crew", "exec sleep 1000", copies=2)))

@@ -25,6 +25,7 @@ TESTS = [
     "workflows/test_steered_by_hand",
     "workflows/test_fault_cases",
 ]
+_TOLD_CHARACTERS = 6_000  # of what pytest printed, where the untouched copy fails
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,8 @@ def copy_tree(folder: Path, edits: list[Edit]) -> None:
         (folder / edit.file).write_text(text.replace(edit.stands, edit.without))
 
 
-def first_failure(edits: list[Edit]) -> str:
-    """The first test that fails in a copy with the edits, or an empty text."""
+def first_failure(edits: list[Edit]) -> tuple[str, str]:
+    """The first test that fails in a copy with the edits, or an empty text; and what pytest printed."""
     with tempfile.TemporaryDirectory(prefix="orderkit-fence-") as temporary:
         folder = Path(temporary) / "orderkit"
         copy_tree(folder, edits)
@@ -66,7 +67,7 @@ def first_failure(edits: list[Edit]) -> str:
     failed = [line for line in run.stdout.splitlines() if line.startswith(("FAILED tests", "ERROR tests"))]
     if run.returncode and not failed:
         raise SystemExit(f"pytest itself failed:\n{run.stdout[-2000:]}{run.stderr[-2000:]}")
-    return failed[0].partition(" ")[2].partition(" - ")[0] if failed else ""
+    return (failed[0].partition(" ")[2].partition(" - ")[0] if failed else ""), run.stdout
 
 
 def main(words: list[str]) -> int:
@@ -75,11 +76,13 @@ def main(words: list[str]) -> int:
     wrong = 0
     for name, edits in [("(nothing taken out)", []), *chosen, ("(nothing taken out)", [])]:
         began = time.monotonic()
-        failed = first_failure(edits)
+        failed, printed = first_failure(edits)
         right = bool(failed) == bool(edits)
         wrong += not right
         told = failed or "all tests pass"
         print(f"{'ok   ' if right else 'WRONG'} {name:40} {time.monotonic() - began:4.0f} s  {told}", flush=True)
+        if failed and not right:
+            print(printed[-_TOLD_CHARACTERS:], flush=True)
     return int(wrong > 0)
 
 

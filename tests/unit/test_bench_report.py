@@ -22,7 +22,11 @@ RESULTS = Results(
         Side(15.0, 0.1, 110.0, {"server": 60.0, "worker": 30.0, "postgres": 6.0}),
         Side(20.0, 0.2, 100.0, {"server": 55.0, "worker": 25.0, "postgres": 0.0}),
     ),
-    overload=[Overload(100, 100, 0, 600, 10.0), Overload(1_000, 1_000, 0, 6_000, 125.0)],
+    # The middle one of the three crowds of a hundred is what the others are compared with.
+    overload=[
+        *(Overload(100, 100, 0, 600, seconds) for seconds in (5.0, 10.0, 20.0)),
+        Overload(1_000, 1_000, 0, 6_000, 125.0),
+    ],
     recovery=Recovery(300, 600, 600, 10.0, 9.5, 2.0),
     api=[CallLatency("health", 1, 0.5, 1.0, "", None, None), CallLatency("status", 1, 1.2, 2.0, "one read", 1.0, 1.5)],
     console=ConsoleLatency(20, 400, 20.0, 60.0, 90.0),
@@ -36,7 +40,7 @@ def test_each_figure_stands_beside_its_floor() -> None:
     assert (throughput.floor, throughput.orderkit) == ("20.0 (spread 20%)", "15.0 (spread 10%)")
     assert (throughput.ratio, throughput.target) == ("0.75", "≥ 0.92")
     assert rows["CPU an order, ms: server, worker, PostgreSQL"].ratio == "1.20"
-    assert rows["1000 calm orders at once: shipped, a second, timed out"].ratio == "0.80"
+    assert rows["1000 calm orders at once: shipped, a second, late attempts"].ratio == "0.80"
     assert rows["orders a second that PostgreSQL takes, 1 at once"].ratio == "0.50"
     assert rows["API status, 1 at once, ms: p50, p99"].ratio == "1.20"
     assert [name for name in rows if "events" in name] == ["count, 10,000 events, ms: p50, p95"]

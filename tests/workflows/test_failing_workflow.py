@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
@@ -17,6 +18,7 @@ from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Worker
 
+from orderkit.api import failing
 from orderkit.api.backends import Backends
 from orderkit.api.failing import FailingWatch
 from orderkit.console.feed import to_change
@@ -30,7 +32,7 @@ from orderkit.store.console import read_orders
 from orderkit.store.database import connect
 from orderkit.store.events import PostgresAttemptLog
 from orderkit.store.status import order_status
-from orderkit.temporal.failing import failing_task
+from orderkit.temporal.failing import failing_task, running_orders
 from orderkit.worker.activities import OrderActivities
 from orderkit.worker.attempts import RecordAttempts
 from orderkit.worker.process import business_on
@@ -42,6 +44,10 @@ WHERE = "broken.py, line "
 
 async def events_of(handle: WorkflowHandle[Any, Any]) -> list[HistoryEvent]:
     return [event async for event in handle.fetch_history_events()]
+
+
+async def failures(handle: WorkflowHandle[Any, Any]) -> list[HistoryEvent]:
+    return [e for e in await events_of(handle) if e.HasField("workflow_task_failed_event_attributes")]
 
 
 async def completed_task(handle: WorkflowHandle[Any, Any]) -> int | None:
@@ -73,30 +79,46 @@ async def stuck(shop: Shop, client: Client, order_id: OrderId) -> AsyncIterator[
         yield order_id
 
 
-async def looked(client: Client, shop: Shop, servers: Stack) -> FailingWatch:
-    """The API's watch after one look."""
+@asynccontextmanager
+async def watching(client: Client, servers: Stack) -> AsyncIterator[FailingWatch]:
+    """A watch as the API has one."""
     backends = Backends()
 
     async def reach() -> Client:
         return client
 
     async with backends.connecting(servers.database_url, 2, reach):
-        watch = FailingWatch(backends)
+        yield FailingWatch(backends)
+
+
+async def looked(client: Client, servers: Stack, order_id: OrderId) -> FailingWatch:
+    """The watch after it has looked at this order, which runs."""
+    async with watching(client, servers) as watch:
         await watch.look()
+        while order_id in watch._left:
+            await watch.look()
         return watch
 
 
 async def test_the_error_and_its_line_are_found(client: Client, stuck: OrderId) -> None:
-    failing = await failing_task(client, order_workflow_id(stuck))
-    assert failing is not None
-    assert "KeyError" in failing.error and failing.where.startswith(WHERE) and 'prices["tea"]' in failing.where
+    found = await failing_task(client, order_workflow_id(stuck))
+    assert found is not None
+    assert "KeyError" in found.error and found.where.startswith(WHERE) and 'prices["tea"]' in found.where
 
 
 async def test_status_events_metric_and_console_say_so_and_forget_it_when_it_goes_on(
     client: Client, shop: Shop, servers: Stack, stuck: OrderId
 ) -> None:
-    for _ in range(2):  # the second look adds nothing
-        assert (await looked(client, shop, servers)).latest >= 1
+    handle = client.get_workflow_handle(order_workflow_id(stuck))
+    for _ in range(2):  # the second look adds nothing, though the failure is in the history once more
+        failed = len(await failures(handle))
+        assert (await looked(client, servers, stuck)).latest >= 1
+        await handle.signal("approve_order", "a@example.com")
+
+        async def fails_again(before: int = failed) -> bool:
+            return len(await failures(handle)) > before
+
+        await until(fails_again, "it fails again after a message")
     status = await order_status(shop.pool, stuck)
     assert status is not None and "KeyError" in status["failing"]["error"]
     types = [event["type"] for event in await shop.reader.events(stuck)]
@@ -108,10 +130,32 @@ async def test_status_events_metric_and_console_say_so_and_forget_it_when_it_goe
         await connection.close()
     order = state.orders[stuck]
     assert "stands still" in title_html(order, order.row.read_at if order.row else order.started_at)
-    await client.get_workflow_handle(order_workflow_id(stuck)).terminate()
-    assert stuck not in (await looked(client, shop, servers))._seen
+    await handle.terminate()
+    assert stuck not in (await looked(client, servers, stuck))._seen
     status = await order_status(shop.pool, stuck)
     assert status is not None and status["failing"] is None
+
+
+async def test_a_crowd_is_looked_at_in_turns(
+    client: Client, servers: Stack, stuck: OrderId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(failing, "_MOST", 1)
+    names = [OrderId(f"{stuck}-{number}") for number in range(3)]
+    for name in names:
+        order = OrderInput(name)
+        await client.start_workflow("OrderWorkflow", order, id=order_workflow_id(name), task_queue="nobody-polls")
+
+    async def all_listed() -> bool:
+        return {stuck, *names} <= (await running_orders(client)).keys()
+
+    await until(all_listed, "they are listed")
+    async with watching(client, servers) as watch:
+        looks = len(await running_orders(client)) + 1
+        for _ in range(looks):
+            await watch.look()
+        assert stuck in watch._seen
+    for name in names:
+        await client.get_workflow_handle(order_workflow_id(name)).terminate()
 
 
 async def test_a_message_is_answered_with_the_real_reason(http: httpx.AsyncClient, stuck: OrderId) -> None:

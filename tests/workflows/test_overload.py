@@ -68,7 +68,7 @@ async def test_polls_of_a_quiet_worker_are_in_no_eager_tasks_way() -> None:
 
 
 async def test_orders_at_once_ship_and_hung_ones_are_in_nobodys_way(shop: Shop, order_id: OrderId) -> None:
-    """80 calm orders of both policies, among 12 whose carrier never answers: three times as many as there are slots."""
+    """80 calm orders of both policies, among 12 whose carrier never answers: many more than there are slots."""
     hung = FaultPlan(script={Step.DISPATCH: ["hang"] * 100})
     calm = [OrderId(f"{order_id}-{number}") for number in range(80)]
     stuck = [OrderId(f"{order_id}-stuck-{number}") for number in range(12)]

@@ -5,23 +5,25 @@ from __future__ import annotations
 import asyncio
 import json
 import subprocess
-from typing import Any
+import time
+from typing import Any, cast
 
 import pytest
 from support.shop import Handle, Shop, delete_workflow, until
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import ResetReapplyType
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError
 
 from orderkit.core.faults import FaultPlan
 from orderkit.core.messages import CancelOrder, ReviewDecision
 from orderkit.core.orders import OrderId, OrderInput, Review, order_workflow_id, shipping_workflow_id
-from orderkit.core.policies import BUDGET, SPEC, Policy
+from orderkit.core.policies import BUDGET, SPEC, UNTIL_DONE, Policy
 from orderkit.core.steps import ORDER_QUEUE, Step
 from orderkit.stack.stack import Stack
 from orderkit.stack.temporal import binary
+from orderkit.worker.reconcile import reconcile_now
 from orderkit.workflows.order import OrderWorkflow
 
 
@@ -117,13 +119,57 @@ async def test_a_refund_failed_by_hand_is_done_all_the_same(
 async def test_a_paused_activity_keeps_no_order_from_its_deadline(
     shop: Shop, client: Client, servers: Stack, order_id: OrderId
 ) -> None:
-    handle = await started(shop, order_id, Step.CHARGE, ["error"] * 50, BUDGET, deadline_seconds=4)
+    handle = await started(shop, order_id, Step.CHARGE, ["error"] * 50, BUDGET, deadline_seconds=10)
     activity_id = await activity_of(client, order_workflow_id(order_id), "charge")
     given = ("--workflow-id", order_workflow_id(order_id), "--activity-id", activity_id, "--identity", "ada")
     await temporal(servers, "activity", "pause", *given)
     assert await shop.end(handle) == "failed"
     summary = await shop.reader.summary(order_id)
     assert summary is not None and summary["within_deadline"]
+    assert await shop.findings(order_id) == []
+
+
+async def test_reconcile_leaves_a_persons_pause_alone(
+    shop: Shop, client: Client, servers: Stack, order_id: OrderId
+) -> None:
+    handle = await started(shop, order_id, Step.CHARGE, ["error"] * 50, BUDGET, deadline_seconds=60)
+    workflow_id = order_workflow_id(order_id)
+    given = ("--workflow-id", workflow_id, "--activity-id", await activity_of(client, workflow_id, "charge"))
+    await temporal(servers, "activity", "pause", *given, "--identity", "ada")
+    await reconcile_now(client)
+    described = (await handle.describe()).raw_description
+    assert [each.paused for each in described.pending_activities] == [True]
+    await handle.signal("cancel_order", CancelOrder("changed my mind", "ada"))
+    assert await shop.end(handle) == "cancelled"
+
+
+async def test_a_pause_that_the_server_does_not_end_is_ended_by_reconcile(
+    shop: Shop, client: Client, servers: Stack, order_id: OrderId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes while an attempt runs that then times out: the server never looks at the activity again."""
+    monkeypatch.setitem(cast(dict[str, float], UNTIL_DONE.attempt_timeout_seconds), Step.SHIP, 1.5)
+    before = UNTIL_DONE.activity_seconds
+    object.__setattr__(UNTIL_DONE, "activity_seconds", 3.0)  # a minute, and frozen
+    try:
+        handle = await started(shop, order_id, Step.SHIP, ["hang"], deadline_seconds=60)
+        workflow_id = order_workflow_id(order_id)
+        given = ("--workflow-id", workflow_id, "--activity-id", await activity_of(client, workflow_id, "ship"))
+        await temporal(servers, "activity", "pause", *given, "--identity", "ada")
+        ends = time.monotonic() + 3.5
+
+        async def over() -> bool:
+            return time.monotonic() > ends
+
+        await until(over, "the activity's time is over")
+
+        async def goes_on() -> bool:
+            await reconcile_now(client)  # once more where Temporal's lists lag
+            return (await handle.describe()).status is not WorkflowExecutionStatus.RUNNING
+
+        await until(goes_on, "the order goes on")
+    finally:
+        object.__setattr__(UNTIL_DONE, "activity_seconds", before)
+    assert await shop.end(handle) == "shipped"
     assert await shop.findings(order_id) == []
 
 
