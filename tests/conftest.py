@@ -7,7 +7,7 @@ import itertools
 import os
 import socket
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 
 import httpx
@@ -97,6 +97,7 @@ async def orderkit(served: str) -> AsyncIterator[OrderkitClient]:
         yield orderkit
 
 
+LOG_CHARACTERS = 6_000
 _numbers = itertools.count(1)
 
 
@@ -104,6 +105,18 @@ _numbers = itertools.count(1)
 def order_id(request: pytest.FixtureRequest) -> OrderId:
     """An id nobody else uses."""
     return OrderId(f"t{next(_numbers)}-{uuid.uuid4().hex[:8]}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show beside a failure what the programs of its labs logged last: elsewhere than here it cannot be looked up."""
+    report = yield
+    if report.failed:
+        for stack in {each for each in getattr(item, "funcargs", {}).values() if isinstance(each, Stack)}:
+            for log in sorted(stack.home.glob("logs/*.log")):
+                lines = [line for line in log.read_text(errors="replace").splitlines() if '"INFO"' not in line]
+                report.sections.append((f"end of {log.name}", "\n".join(lines)[-LOG_CHARACTERS:]))
+    return report
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

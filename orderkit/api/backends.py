@@ -16,7 +16,7 @@ from orderkit.core.orders import OrderId
 from orderkit.errors import DependencyUnavailable, UnsupportedDatabase
 from orderkit.event_loops import end_tasks
 from orderkit.settings import AT_ONCE
-from orderkit.store.database import AWAY, WRONG_SCHEMA, Pool, open_pool
+from orderkit.store.database import AWAY, REPLAY_CONFLICT, WRONG_SCHEMA, Pool, open_pool
 from orderkit.temporal.orders import Turns
 
 logger = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ T = TypeVar("T")
 READ_SECONDS = 1.5
 _REPLICA_SECONDS = 0.5
 _WATCH_SECONDS = 0.25
-_NO_ANSWER: tuple[type[Exception], ...] = (*AWAY, *WRONG_SCHEMA)
+_NO_ANSWER: tuple[type[Exception], ...] = (*AWAY, *WRONG_SCHEMA, *REPLAY_CONFLICT)
 _RETRY_SECONDS = 0.1
 
 

@@ -37,6 +37,7 @@ _HEARTBEAT_SECONDS = 5  # ours come every second
 _CLOCKS_SECONDS = 2.0  # a process's begin is told from the boot, a poll by the server's clock
 _ELSEWHERE_SECONDS = 10.0
 _TOO_MANY_STARTS = 5
+_FOREIGN_SECONDS = 1.0  # longer than a process that was just killed keeps its port
 
 
 class PortLost(Exception):
@@ -227,18 +228,20 @@ class Readiness:
 
     async def _until(self, program: str, port: int | None, serves: Callable[[], Awaitable[bool]]) -> None:
         """Wait until the program has a process, only that process listens on its port, and it serves."""
+        well = time.monotonic()  # when nobody else had the port
         while True:
             info = self.stack.supervisor.info(program)
             pid = info.pid
-            if pid and (port is None or listens(pid, port)) and await serves():
+            its_own = bool(pid) and (port is None or listens(pid, port))
+            if its_own and await serves():
                 return
+            if its_own or port is None or is_free(port):
+                well = time.monotonic()
+            elif time.monotonic() - well > _FOREIGN_SECONDS:
+                raise PortLost(f"Port {port} was taken meanwhile; {TITLES[program]} needs another")
             if pid:
                 self._pids.setdefault(program, set()).add(pid)
-            elif port and not is_free(port) and not self.stack.supervisor.info(program).pid:
-                raise PortLost(f"Port {port} was taken meanwhile; {TITLES[program]} needs another")
             if len(self._pids.get(program, ())) >= _TOO_MANY_STARTS:
-                if port and not is_free(port) and not (pid and listens(pid, port)):
-                    raise PortLost(f"Port {port} was taken meanwhile; {TITLES[program]} needs another")
                 raise LabError(f"{program} dies as soon as it starts. {self._evidence(program)}")
             if time.monotonic() > self.deadline:
                 state = info.state + (f": {info.problem}" if info.problem else "")

@@ -17,18 +17,19 @@ from orderkit.store.compatibility import check_current, check_schema, check_serv
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
-# What asyncpg raises while PostgreSQL is away or just back; trying again is right.
+# What asyncpg raises while PostgreSQL is away, just back, or cannot do its work; trying again is right.
 AWAY: tuple[type[Exception], ...] = (
     OSError,
     asyncio.TimeoutError,
     asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
+    asyncpg.OperatorInterventionError,  # it stops, starts, or a person ended the statement
+    asyncpg.InsufficientResourcesError,  # connections, memory, disk
+    asyncpg.PostgresSystemError,
     asyncpg.InternalClientError,
     asyncpg.InterfaceError,
 )
+# On a replica only: what it replays takes away rows that the statement reads.
+REPLAY_CONFLICT: tuple[type[Exception], ...] = (asyncpg.SerializationError,)
 # What it raises where the schema is not this version's.
 WRONG_SCHEMA = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.UndefinedFunctionError)
 

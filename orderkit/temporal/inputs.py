@@ -38,9 +38,9 @@ def read_one(inputs: Sequence[RawValue], wanted: type[M], converter: PayloadConv
     return read(inputs[0], wanted, converter)
 
 
-def read(value: RawValue, wanted: type[M], converter: PayloadConverter) -> M:
+def read(value: RawValue | None, wanted: type[M], converter: PayloadConverter) -> M:
     """An input, or an activity's result, as this dataclass and no more than it; raises Unreadable."""
-    if not isinstance(value, RawValue):
+    if value is None:
         raise Unreadable(f"there is none; it takes {_shape(wanted)}")
     plain = _plain(value.payload, wanted, converter)
     if set(plain) - {field.name for field in fields(wanted)}:  # type: ignore[arg-type]

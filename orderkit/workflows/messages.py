@@ -208,7 +208,7 @@ class OrderMessages:
             change=self._addresses[-1],
             superseded=count - self._addresses_settled - 1,
         )
-        self._address_result = await run_step(Step.ADDRESS, step_input, result_type=AddressResult)
+        self._address_result = await run_step(Step.ADDRESS, step_input)
         self._addresses_settled = count
 
     def _check_open(self) -> None:

@@ -20,13 +20,20 @@ from temporalio.exceptions import (
     is_cancelled_exception,
 )
 
-from orderkit.core.calls import StepInput
+from orderkit.core.calls import AddressResult, DispatchResult, RefundResult, StepInput, StopResult
 from orderkit.core.policies import UNTIL_DONE, Policy, UntilDone
 from orderkit.core.steps import ACTIVITY_STEPS, STEP_ACTIVITIES, STEP_SUMMARIES, Step
 from orderkit.errors import NON_RETRYABLE
 from orderkit.temporal.inputs import Unreadable, read
 
 _FINAL = frozenset(error.__name__ for error in NON_RETRYABLE)
+_RESULTS: dict[Step, type] = {
+    Step.DISPATCH: DispatchResult,
+    Step.ADDRESS: AddressResult,
+    Step.STOP: StopResult,
+    Step.REFUND: RefundResult,
+}  # the other steps have none
+_DONE_FOR_REAL = "a-step-without-result-is-done-for-real"
 
 
 class ActivityOptions(TypedDict):
@@ -72,23 +79,19 @@ def _priority(policy: Policy, step: Step) -> Priority:
     return _NEW if step in (Step.RECEIVE, Step.VALIDATE) else _ON_ITS_WAY
 
 
-async def run_step(
-    step: Step, step_input: StepInput, policy: Policy = UNTIL_DONE, result_type: type | None = None
-) -> Any:
+async def run_step(step: Step, step_input: StepInput, policy: Policy = UNTIL_DONE) -> Any:
     """Run the step's activity by `policy`; until done, one activity after the other, each with a longer limit.
 
-    An activity that a person completed with a result that is none is run again: what is true, it says itself.
+    An activity that a person completed by hand is run again: only the step itself knows what was done.
     """
     made = 0  # by this call: an earlier shipping run's attempts count on, but its waits and limits do not
     while True:
         options = activity_options(policy, step, made)
         try:
-            value: RawValue = await workflow.execute_activity(
+            value: RawValue | None = await workflow.execute_activity(
                 STEP_ACTIVITIES[step], step_input, result_type=RawValue, summary=STEP_SUMMARIES[step], **options
             )
-            if result_type is None:
-                return None
-            return read(value, result_type, workflow.payload_converter())
+            return _result(step, value)
         except ActivityError as error:
             if not isinstance(policy, UntilDone) or not _may_go_on(error):
                 raise
@@ -97,6 +100,19 @@ async def run_step(
             tried = 1
         made += tried
         step_input = replace(step_input, prior_attempts=step_input.prior_attempts + tried)
+
+
+def _result(step: Step, value: RawValue | None) -> Any:
+    """What the step's activity returned; raises Unreadable for what a person typed in its place.
+
+    The SDK encodes "nothing" in a way of its own, as nobody types it.
+    """
+    if wanted := _RESULTS.get(step):
+        return read(value, wanted, workflow.payload_converter())
+    nothing = value is not None and value.payload.metadata.get("encoding") == b"binary/null"
+    if not nothing and workflow.patched(_DONE_FOR_REAL):
+        raise Unreadable("it was completed by hand")
+    return None
 
 
 def _may_go_on(error: ActivityError) -> bool:

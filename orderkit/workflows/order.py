@@ -255,7 +255,7 @@ class OrderWorkflow:
         )
         decided: Stop | None = stop
         try:
-            result: StopResult = await run_step(Step.STOP, step_input, result_type=StopResult)
+            result: StopResult = await run_step(Step.STOP, step_input)
         except Exception as error:
             if is_second_workflow(error):
                 raise self._not_its_own() from None
@@ -288,7 +288,7 @@ class OrderWorkflow:
                 step_input = RefundInput(
                     order_id=self._order.order_id, faults=self._order.faults, payment_id=self._order.payment_key
                 )
-                self._refund = await run_step(Step.REFUND, step_input, result_type=RefundResult)
+                self._refund = await run_step(Step.REFUND, step_input)
             else:
                 await run_step(self._step, self._step_input())
         self._step = Step.CLOSE

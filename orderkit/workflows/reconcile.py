@@ -54,7 +54,7 @@ class ReconcileWorkflow:
         stop_input = StopInput(
             order_id=order.order_id, faults=nothing, order=None, started_at=workflow.now(), stop=stop
         )
-        result: StopResult = await run_step(Step.STOP, stop_input, result_type=StopResult)
+        result: StopResult = await run_step(Step.STOP, stop_input)
         if not result.stopped:
             await run_step(Step.SHIP, StepInput(order_id=order.order_id, faults=nothing))
             return OrderState.SHIPPED

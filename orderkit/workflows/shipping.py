@@ -64,7 +64,7 @@ class ShippingWorkflow:
         prior_attempts = shipping.prior_attempts.get(Step.DISPATCH, 0)
         try:
             dispatch = replace(prepare, prior_attempts=prior_attempts)
-            result: DispatchResult = await run_step(Step.DISPATCH, dispatch, shipping.policy, DispatchResult)
+            result: DispatchResult = await run_step(Step.DISPATCH, dispatch, shipping.policy)
             return result
         except ActivityError as error:
             if is_cancelled_exception(error):

@@ -18,6 +18,7 @@ from orderkit.client import OrderkitClient
 from orderkit.core.orders import OrderId, OrderInput
 from orderkit.errors import DependencyUnavailable
 from orderkit.stack.stack import Stack
+from orderkit.store.database import Pool
 
 
 async def test_it_starts_and_recovers_without_postgresql(
@@ -61,6 +62,21 @@ async def test_it_starts_and_recovers_without_postgresql(
         await until(back, "PostgreSQL is back again")
         assert (await http.post(f"/orders/{order_id}/start", json=QUICK)).status_code == 201
         await state_is(http, order_id, "shipped")
+
+
+@pytest.mark.parametrize("end", ["pg_cancel_backend", "pg_terminate_backend"])
+async def test_a_read_that_an_administrator_ends_is_answered_503(http: httpx.AsyncClient, pool: Pool, end: str) -> None:
+    async with pool.acquire() as blocking, pool.acquire() as looking, blocking.transaction():
+        await blocking.execute("LOCK TABLE trellis_orders IN ACCESS EXCLUSIVE MODE")
+        answer = asyncio.create_task(http.get("/orders?limit=7"))
+
+        async def ended() -> bool:
+            waiting = "wait_event_type = 'Lock' AND query LIKE '%trellis_orders%' AND pid <> pg_backend_pid()"
+            return bool(await looking.fetch(f"SELECT {end}(pid) FROM pg_stat_activity WHERE {waiting}"))
+
+        await until(ended, "the read waits and is ended")
+        assert problem(await answer, 503, "dependency-unavailable")["dependency"] == "postgresql"
+    assert (await http.get("/orders?limit=7")).status_code == 200
 
 
 async def test_status_stays_true_and_the_rest_recovers_without_temporal(

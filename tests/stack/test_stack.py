@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import psutil
@@ -27,6 +28,7 @@ from orderkit.doctor.doctor import doctor
 from orderkit.doctor.machine import Check
 from orderkit.errors import LabError, SettingsError
 from orderkit.settings import Settings, find_home
+from orderkit.stack import lifecycle
 from orderkit.stack.lifecycle import down, up
 from orderkit.stack.processes import processes_of
 from orderkit.stack.programs import Program
@@ -57,6 +59,28 @@ def until(met: Callable[[], object], timeout_seconds: float = 15) -> None:
     while not met():
         assert time.monotonic() < deadline, "it did not come to pass"
         time.sleep(0.02)
+
+
+@pytest.mark.parametrize("program", ["postgres", "api"])
+def test_a_port_that_is_lost_between_its_choice_and_its_use_is_replaced(
+    home: Path, monkeypatch: pytest.MonkeyPatch, program: str
+) -> None:
+    real, told, lost = lifecycle._launch, list[str](), list[int]()
+    with ExitStack() as strangers:
+
+        def launch(*arguments: Any) -> Stack:
+            stack = real(*arguments)
+            if not lost:
+                lost.append(getattr(stack.ports, program))
+                strangers.enter_context(socket.create_server(("127.0.0.1", lost[0])))
+            return stack
+
+        monkeypatch.setattr(lifecycle, "_launch", launch)
+        began = time.monotonic()
+        stack = up(home, preferred=FREE, progress=told.append)
+        assert time.monotonic() - began < 30  # half of the time there is: it is not waited for in vain
+        assert [line for line in told if f"Port {lost[0]} was taken meanwhile" in line]
+        assert getattr(stack.ports, program) != lost[0]
 
 
 def query(url: str, sql: str) -> object:

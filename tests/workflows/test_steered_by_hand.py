@@ -18,11 +18,12 @@ from temporalio.service import RPCError
 
 from orderkit.core.faults import FaultPlan
 from orderkit.core.messages import CancelOrder, ReviewDecision
-from orderkit.core.orders import OrderId, OrderInput, Review, order_workflow_id, shipping_workflow_id
+from orderkit.core.orders import DEFAULT_ADDRESS, OrderId, OrderInput, Review, order_workflow_id, shipping_workflow_id
 from orderkit.core.policies import BUDGET, SPEC, UNTIL_DONE, Policy
 from orderkit.core.steps import ORDER_QUEUE, Step
 from orderkit.stack.stack import Stack
 from orderkit.stack.temporal import binary
+from orderkit.store.world import SimulatedCarrier
 from orderkit.worker.reconcile import reconcile_now
 from orderkit.workflows.order import OrderWorkflow
 
@@ -84,17 +85,40 @@ async def test_a_dispatch_completed_by_hand_is_done_for_real(
     assert await shop.findings(order_id) == []
 
 
-@pytest.mark.parametrize("step", [Step.RECEIVE, Step.CHARGE, Step.PREPARE])
-async def test_any_step_completed_by_hand_leaves_the_money_right(
+@pytest.mark.parametrize("step", [Step.RECEIVE, Step.VALIDATE, Step.CHARGE, Step.PREPARE, Step.SHIP])
+async def test_a_step_completed_by_hand_is_done_for_real(
     shop: Shop, client: Client, servers: Stack, order_id: OrderId, step: Step
 ) -> None:
-    handle = await started(shop, order_id, step, ["hang", "ok"])
+    handle = await started(shop, order_id, step, ["hang", "ok"], SPEC, deadline_seconds=300)
     workflow_id = shipping_workflow_id(order_id) if step is Step.PREPARE else order_workflow_id(order_id)
     activity_id = await activity_of(client, workflow_id, step)
-    given = ("--workflow-id", workflow_id, "--activity-id", activity_id, "--result", '"done"', "--identity", "ada")
+    given = ("--workflow-id", workflow_id, "--activity-id", activity_id, "--result", "null", "--identity", "ada")
     await temporal(servers, "activity", "complete", *given)
-    assert await shop.end(handle) in ("shipped", "failed")
+    assert await shop.end(handle) == "shipped"
     await nothing_runs(client, order_id)
+    assert await shop.state(order_id) == "shipped"
+    assert await shop.findings(order_id) == []
+
+
+@pytest.mark.parametrize("step", [Step.STOP, Step.RECALL, Step.REFUND, Step.CLOSE])
+async def test_what_must_be_done_is_done_though_completed_by_hand(
+    shop: Shop, client: Client, servers: Stack, order_id: OrderId, step: Step
+) -> None:
+    """The carrier has the package, and its answer was lost: were the recall left out, it would go out, unpaid."""
+    hangs = 2 if step in (Step.STOP, Step.CLOSE) else 8  # their attempts are longer
+    faults = FaultPlan(script={Step.DISPATCH.value: ["hang"] * 9, step.value: ["hang"] * hangs})
+    handle = await shop.start(order_id, deadline_seconds=300, faults=faults)
+    await shop.step_reached(order_id, Step.DISPATCH)
+    await SimulatedCarrier(shop.pool).dispatch(order_id, order_id, DEFAULT_ADDRESS)
+    await handle.signal("cancel_order", CancelOrder("no", "ada"))
+    await shop.step_reached(order_id, step)
+    activity_id = await activity_of(client, order_workflow_id(order_id), step)
+    given = ("--workflow-id", order_workflow_id(order_id), "--activity-id", activity_id, "--result", '"done"')
+    await temporal(servers, "activity", "complete", *given, "--identity", "ada")
+    assert await shop.end(handle) == "cancelled"
+    await nothing_runs(client, order_id)
+    assert await shop.state(order_id) == "cancelled"
+    assert [line["kind"] for line in await shop.reader.ledger(order_id)] == ["charge", "dispatch", "recall", "refund"]
     assert await shop.findings(order_id) == []
 
 

@@ -47,7 +47,7 @@ async def stop_order(order: OrderInput, stop: Stop) -> bool:
     """Ask the database to stop the order; False when the carrier has the package."""
     started_at = workflow.info().start_time
     call = StopInput(order_id=order.order_id, faults=order.faults, order=order, started_at=started_at, stop=stop)
-    result: StopResult = await options.run_step(Step.STOP, call, result_type=StopResult)
+    result: StopResult = await options.run_step(Step.STOP, call)
     return result.stopped
 
 
