@@ -14,6 +14,7 @@ from orderkit.core.messages import CancelOrder
 from orderkit.core.orders import OrderId
 from orderkit.core.policies import BUDGET, SPEC
 from orderkit.core.steps import STEP_ACTIVITIES, Step
+from orderkit.store.measurements import attempts_made
 from orderkit.worker.slots import WorkingSlots
 
 # Our slots look at nothing in it.
@@ -81,6 +82,16 @@ async def test_orders_at_once_ship_and_hung_ones_are_in_nobodys_way(shop: Shop, 
     await asyncio.gather(*(shop.handle(each).signal("cancel_order", CancelOrder("enough", "ann")) for each in stuck))
     assert Counter(await asyncio.gather(*(shop.end(shop.handle(each), 60) for each in stuck))) == {"cancelled": 12}
     assert await shop.findings(*calm, *stuck) == []
+
+
+async def test_each_attempt_that_another_one_followed_is_counted(shop: Shop, order_id: OrderId) -> None:
+    """Whatever its worker thought of it: an answer that came too late was `completed` in its eyes."""
+    again = OrderId(f"{order_id}-again")
+    faults = FaultPlan(script={Step.CHARGE: ["error"], Step.PREPARE: ["error_after", "error"]})
+    for each in (await shop.start(order_id), await shop.start(again, faults=faults)):
+        assert await shop.end(each) == "shipped"
+    assert await attempts_made(shop.pool, [order_id]) == (6, 0)
+    assert await attempts_made(shop.pool, [again]) == (9, 3)
 
 
 async def test_what_must_be_done_goes_before_orders_under_way_and_those_before_new_ones(
