@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
-_CANCEL_AGAIN_SECONDS = 0.1
+_CANCEL_AGAIN_SECONDS = 0.5  # a second cancellation would also interrupt a task that is closing its connection
 
 
 async def end_tasks(*tasks: asyncio.Task[Any]) -> None:

@@ -53,6 +53,9 @@ class OrderStore(Protocol):
     async def note_refusal(self, refusal: RefusalInput, run_id: str, activity_id: str) -> None:
         """Note a refused message; once for each activity."""
 
+    async def state(self, order_id: OrderId) -> OrderState:
+        """The order's state; raises OrderNotFound."""
+
     async def open_orders(self, most: int) -> list[tuple[OrderId, PaymentId, str]]:
         """Orders that have not ended, oldest first: id, payment, workflow id."""
 

@@ -25,7 +25,7 @@ from orderkit.core.calls import (
     StopResult,
     StrandedOrder,
 )
-from orderkit.core.orders import Review
+from orderkit.core.orders import ENDS, Review
 from orderkit.core.ports import OrderStore, Workflows
 from orderkit.core.steps import ACTIVITY_STEPS, FIND_STRANDED, NOTE_REFUSAL
 
@@ -166,6 +166,7 @@ class ReconcileActivities:
         stranded = []
         for order_id, payment_id, workflow_id in await self._orders.open_orders(10 * call.most):
             status = await self._workflows.status(workflow_id)
-            if status != "running":
+            # Most orders that no longer run have ended since they were listed, and are closed.
+            if status != "running" and await self._orders.state(order_id) not in ENDS:
                 stranded.append(StrandedOrder(order_id, payment_id, status))
         return stranded[: call.most]

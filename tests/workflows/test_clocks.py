@@ -62,9 +62,9 @@ async def test_a_worker_whose_clock_is_wrong_ships_and_undoes_in_time(
         }
         ids = {each: OrderId(f"{name}-{each}") for each in plans}
         handles = {
-            each: await shop.start(ids[each], policy=policy, faults=faults, deadline_seconds=10)
+            each: await shop.start(ids[each], policy=policy, faults=faults, deadline_seconds=14)
             for each, (policy, faults, _) in plans.items()
         }
         for each, (_, _, end) in plans.items():
-            assert await shop.end(handles[each], timeout_seconds=20) == end
+            assert await shop.end(handles[each], timeout_seconds=30) == end
         assert await shop.findings(*ids.values()) == []

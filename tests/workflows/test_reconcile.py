@@ -7,13 +7,19 @@ import asyncio
 import pytest
 from support.shop import Shop, until
 from temporalio.client import ScheduleOverlapPolicy, WorkflowFailureError
+from temporalio.testing import ActivityEnvironment
 from temporalio.worker import Worker
 
 from orderkit.audit.rules import FindingKind
+from orderkit.core.calls import ReconcileInput
 from orderkit.core.faults import FaultPlan
-from orderkit.core.orders import OrderId, OrderState
+from orderkit.core.messages import CancelOrder
+from orderkit.core.orders import OrderId, OrderState, Review
 from orderkit.core.policies import BUDGET
 from orderkit.core.steps import Step
+from orderkit.store.orders import PostgresOrders
+from orderkit.temporal.workflows import TemporalWorkflows
+from orderkit.worker.activities import ReconcileActivities
 from orderkit.worker.reconcile import ensure_schedule, reconcile_now
 from orderkit.workflows.reconcile import WORKFLOW_ID, ReconcileWorkflow
 
@@ -47,6 +53,23 @@ async def test_a_terminated_order_is_made_right(
     assert await shop.state(order_id) is end
     assert await shop.findings(order_id) == []
     assert order_id not in (await reconcile_now(shop.client)).settled
+
+
+async def test_an_order_that_ends_while_reconcile_looks_is_left_alone(shop: Shop, order_id: OrderId) -> None:
+    handle = await shop.start(order_id, review=Review.HUMAN)
+    await shop.step_reached(order_id, Step.REVIEW)
+
+    class EndsMeanwhile(TemporalWorkflows):
+        async def status(self, workflow_id: str, run_id: str | None = None) -> str:
+            if workflow_id == handle.id:
+                await handle.signal("cancel_order", CancelOrder("no", "ada"))
+                assert await shop.end(handle) == "cancelled"
+            return await super().status(workflow_id, run_id)
+
+    reconcile = ReconcileActivities(PostgresOrders(shop.pool), EndsMeanwhile(shop.client))
+    found = await ActivityEnvironment().run(reconcile.find_stranded, ReconcileInput(most=1_000))
+    assert await shop.state(order_id) is OrderState.CANCELLED
+    assert order_id not in {each.order_id for each in found}
 
 
 async def test_the_schedule_is_there_once_and_works(shop: Shop, order_id: OrderId) -> None:
