@@ -1,4 +1,7 @@
-"""What people do to an order in Temporal's UI and CLI: activities completed, failed, paused; resets; ended children."""
+"""What people do to an order in Temporal's UI and CLI: activities completed, failed, paused; resets; ended children.
+
+One file, though long: its tests steer an order in the same few ways, and share them.
+"""
 
 from __future__ import annotations
 
