@@ -76,9 +76,7 @@ def test_a_port_that_is_lost_between_its_choice_and_its_use_is_replaced(
             return stack
 
         monkeypatch.setattr(lifecycle, "_launch", launch)
-        began = time.monotonic()
         stack = up(home, preferred=FREE, progress=told.append)
-        assert time.monotonic() - began < 30  # half of the time there is: it is not waited for in vain
         assert [line for line in told if f"Port {lost[0]} was taken meanwhile" in line]
         assert getattr(stack.ports, program) != lost[0]
 
